@@ -1,0 +1,206 @@
+// The border with Python: one binary block per profile. Layout: "TPB1", header length, JSON header, columns.
+
+export type ColumnArray = Int32Array | Uint8Array | Uint16Array | Float64Array;
+
+/** Columns of the nodes, in pre-order (a parent before its children, node 0 the root). Tokens and cost are self values. */
+export interface Block {
+  readonly nodes: number;
+  readonly parent: Int32Array;
+  readonly name: Int32Array;
+  readonly kind: Uint8Array;
+  readonly where: Int32Array;
+  readonly model: Int32Array;
+  readonly status: Uint8Array;
+  readonly source: Uint8Array;
+  readonly row: Int32Array;
+  /** Seconds since the start of the profile. */
+  readonly start: Float64Array;
+  readonly duration: Float64Array;
+  readonly ttft: Float64Array;
+  readonly input: Float64Array;
+  readonly output: Float64Array;
+  readonly cache_read: Float64Array;
+  readonly cache_write: Float64Array;
+  readonly reasoning: Float64Array;
+  /** USD; NaN where the price is unknown. */
+  readonly cost: Float64Array;
+  readonly attempt: Uint8Array;
+  readonly http_status: Uint16Array;
+  readonly stream: Uint8Array;
+  readonly error: Int32Array;
+  readonly strings: readonly string[];
+  readonly kinds: readonly string[];
+  readonly statuses: readonly string[];
+  readonly sources: readonly string[];
+  readonly meta: Meta;
+}
+
+export interface Meta {
+  readonly title?: string;
+  readonly duration_s?: number;
+  readonly metric?: string;
+  readonly truncated?: boolean;
+}
+
+interface ColumnHeader {
+  dtype: string;
+  offset: number;
+  length: number;
+}
+
+const TYPES = { i4: Int32Array, u1: Uint8Array, u2: Uint16Array, f8: Float64Array } as const;
+type Dtype = keyof typeof TYPES;
+
+/** Type of each column, and the value that an absent column is full of. */
+const SCHEMA = {
+  parent: ["i4", -1],
+  name: ["i4", -1],
+  kind: ["u1", 0],
+  where: ["i4", -1],
+  model: ["i4", -1],
+  status: ["u1", 0],
+  source: ["u1", 255],
+  row: ["i4", -1],
+  start: ["f8", 0],
+  duration: ["f8", 0],
+  ttft: ["f8", NaN],
+  input: ["f8", 0],
+  output: ["f8", 0],
+  cache_read: ["f8", 0],
+  cache_write: ["f8", 0],
+  reasoning: ["f8", 0],
+  cost: ["f8", NaN],
+  attempt: ["u1", 0],
+  http_status: ["u2", 0],
+  stream: ["u1", 0],
+  error: ["i4", -1],
+} as const satisfies Record<string, readonly [Dtype, number]>;
+
+type ColumnName = keyof typeof SCHEMA;
+const NAMES = Object.keys(SCHEMA) as ColumnName[];
+const STRING_COLUMNS = ["name", "where", "model", "error"] as const;
+
+/** Marks a node without usage of its own. */
+export const NO_SOURCE = 255;
+
+function strings(header: Record<string, unknown>, key: string): string[] {
+  const value = header[key];
+  if (!Array.isArray(value) || value.some((item) => typeof item !== "string")) {
+    throw new Error(`the block's "${key}" is not a list of strings`);
+  }
+  return value as string[];
+}
+
+function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; data: number } {
+  if (bytes.length < 8 || String.fromCharCode(...bytes.subarray(0, 4)) !== "TPB1") {
+    throw new Error("not a tokprof block");
+  }
+  const length = new DataView(bytes.buffer).getUint32(4, true);
+  if (8 + length > bytes.length) throw new Error("the block ends inside its header");
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+  } catch {
+    throw new Error("the block's header is not JSON");
+  }
+  if (typeof header !== "object" || header === null) throw new Error("the block's header is not an object");
+  return { header: header as Record<string, unknown>, data: 8 + length };
+}
+
+function readColumn(name: ColumnName, spec: unknown, nodes: number, bytes: Uint8Array, data: number): ColumnArray {
+  const [dtype, fallback] = SCHEMA[name];
+  const Type = TYPES[dtype];
+  if (spec === undefined) return new Type(nodes).fill(fallback);
+  const { dtype: found, offset, length } = (spec ?? {}) as ColumnHeader;
+  if (found !== dtype) throw new Error(`column "${name}": type ${String(found)} instead of ${dtype}`);
+  if (length !== nodes) throw new Error(`column "${name}": ${String(length)} values for ${nodes} nodes`);
+  const from = data + offset;
+  const to = from + length * Type.BYTES_PER_ELEMENT;
+  if (!Number.isInteger(offset) || offset < 0 || to > bytes.length) {
+    throw new Error(`column "${name}": outside the block`);
+  }
+  // Copies: offsets of a block that came through a comm need not be aligned.
+  return new Type(bytes.buffer.slice(from, to) as ArrayBuffer);
+}
+
+function checkTree(parent: Int32Array): void {
+  for (let node = 0; node < parent.length; node++) {
+    const up = parent[node]!;
+    if (node === 0 ? up !== -1 : up < 0 || up >= node) {
+      throw new Error(`column "parent": node ${node} has parent ${up}`);
+    }
+  }
+}
+
+function checkRange(name: string, column: ColumnArray, size: number): void {
+  for (let node = 0; node < column.length; node++) {
+    if (column[node]! >= size || column[node]! < -1) {
+      throw new Error(`column "${name}": node ${node} points outside its table`);
+    }
+  }
+}
+
+/** Reads a block; throws an Error that names what is wrong with it. */
+export function decode(view: DataView | ArrayBuffer | Uint8Array): Block {
+  const bytes =
+    view instanceof ArrayBuffer
+      ? new Uint8Array(view.slice(0))
+      : new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer);
+  const { header, data } = readHeader(bytes);
+  if (header["version"] !== 1) throw new Error(`block version ${String(header["version"])} is not known here`);
+  const nodes = header["nodes"];
+  if (typeof nodes !== "number" || !Number.isInteger(nodes) || nodes < 0) {
+    throw new Error('the block\'s "nodes" is not a count');
+  }
+  const specs = (header["columns"] ?? {}) as Record<string, unknown>;
+  const columns: Partial<Record<ColumnName, ColumnArray>> = {};
+  for (const name of NAMES) columns[name] = readColumn(name, specs[name], nodes, bytes, data);
+  const block = {
+    ...columns,
+    nodes,
+    strings: strings(header, "strings"),
+    kinds: strings(header, "kinds"),
+    statuses: strings(header, "statuses"),
+    sources: strings(header, "sources"),
+    meta: (header["meta"] ?? {}) as Meta,
+  } as unknown as Block;
+  checkTree(block.parent);
+  for (const name of STRING_COLUMNS) checkRange(name, block[name], block.strings.length);
+  if (nodes > 0) checkRange("kind", block.kind, block.kinds.length);
+  return block;
+}
+
+export interface EncodeInput {
+  nodes: number;
+  columns: Partial<Record<ColumnName, ArrayLike<number>>>;
+  strings: string[];
+  kinds: string[];
+  meta?: Meta;
+}
+
+/** Writes a block: for tests and the demo; the kernel has its own writer. */
+export function encode({ nodes, columns, strings, kinds, meta = {} }: EncodeInput): Uint8Array {
+  const specs: Record<string, ColumnHeader> = {};
+  const parts: { offset: number; bytes: Uint8Array }[] = [];
+  let offset = 0;
+  for (const name of NAMES) {
+    const values = columns[name];
+    if (!values) continue;
+    const [dtype] = SCHEMA[name];
+    const array = new TYPES[dtype](Array.from(values));
+    specs[name] = { dtype, offset, length: array.length };
+    parts.push({ offset, bytes: new Uint8Array(array.buffer) });
+    offset = Math.ceil((offset + array.byteLength) / 8) * 8;
+  }
+  const statuses = ["ok", "error", "cancelled", "partial", "open"];
+  const sources = ["reported", "derived", "estimated", "partial", "missing"];
+  const json = JSON.stringify({ version: 1, nodes, columns: specs, strings, kinds, statuses, sources, meta });
+  const text = new TextEncoder().encode(json);
+  const length = Math.ceil((8 + text.length) / 8) * 8 - 8;
+  const bytes = new Uint8Array(8 + length + offset).fill(32, 8, 8 + length);
+  bytes.set(new TextEncoder().encode("TPB1"));
+  new DataView(bytes.buffer).setUint32(4, length, true);
+  bytes.set(text, 8);
+  for (const part of parts) bytes.set(part.bytes, 8 + length + part.offset);
+  return bytes;
+}

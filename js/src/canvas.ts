@@ -1,0 +1,284 @@
+// Paints the flame graph: a function of the layout, the view and the theme. Rows grow downwards from the root.
+import type { Coloring } from "./color.ts";
+import { forEachBox, hitRow } from "./cull.ts";
+import { glyphs, label, shortAmount } from "./facts.ts";
+import { fit, tick } from "./format.ts";
+import type { Layout } from "./layout.ts";
+import type { Match } from "./search.ts";
+import type { Theme } from "./theme.ts";
+import type { Tree } from "./tree.ts";
+import { ticks, type View } from "./viewport.ts";
+
+export const ROW = 20;
+export const RULER = 22;
+const MARK = 13;
+const LABEL_FROM = 22;
+
+export interface Scene {
+  readonly tree: Tree;
+  readonly layout: Layout;
+  readonly coloring: Coloring;
+  readonly match: Match | null;
+  readonly view: View;
+  readonly scroll: number;
+  readonly width: number;
+  readonly height: number;
+  readonly selected: number;
+  readonly hovered: number;
+  readonly theme: Theme;
+}
+
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly w: number;
+  readonly h: number;
+}
+
+export type Placement = Pick<Scene, "layout" | "view" | "scroll" | "width">;
+
+/** Box of a node in canvas pixels; may lie outside the canvas. */
+export function boxOf({ layout, view, scroll, width }: Placement, node: number): Box {
+  const scale = width / (view.x1 - view.x0);
+  return {
+    x: (layout.x[node]! - view.x0) * scale,
+    y: RULER + layout.row[node]! * ROW - scroll,
+    w: layout.w[node]! * scale,
+    h: ROW - 1,
+  };
+}
+
+export function hit(placement: Placement, px: number, py: number): number {
+  if (py < RULER) return -1;
+  const { layout, view, scroll, width } = placement;
+  const row = Math.floor((py - RULER + scroll) / ROW);
+  let marked = -1;
+  forEachMark(placement, row, (node, left) => {
+    if (px >= left && px < left + MARK) marked = node;
+  });
+  return marked >= 0 ? marked : hitRow(layout, row, view, width, px);
+}
+
+/** Marks of a row, at most one for each `MARK` pixels. */
+function forEachMark({ layout, view, width }: Placement, row: number, visit: (node: number, left: number) => void): void {
+  const { marks, x } = layout;
+  const scale = width / (view.x1 - view.x0);
+  let lo = 0;
+  let hi = marks.length;
+  while (lo < hi) {
+    const mid = (lo + hi) >> 1;
+    const node = marks[mid]!;
+    const before = layout.row[node]! < row || (layout.row[node] === row && x[node]! < view.x0);
+    if (before) lo = mid + 1;
+    else hi = mid;
+  }
+  let taken = -Infinity;
+  for (; lo < marks.length && layout.row[marks[lo]!] === row && x[marks[lo]!]! <= view.x1; lo++) {
+    const node = marks[lo]!;
+    const left = Math.min((x[node]! - view.x0) * scale, width - MARK);
+    if (left < taken) continue;
+    visit(node, left);
+    taken = left + MARK;
+  }
+}
+
+/** Stripes over the boxes of failed calls. */
+export function hatch(context: CanvasRenderingContext2D, ratio: number): CanvasPattern | null {
+  const size = Math.round(6 * ratio);
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = size;
+  const c = tile.getContext("2d")!;
+  c.strokeStyle = "rgb(0 0 0 / 0.42)";
+  c.lineWidth = 1.4 * ratio;
+  c.beginPath();
+  for (const shift of [-size, 0, size]) {
+    c.moveTo(shift - 1, size + 1);
+    c.lineTo(shift + size + 1, -1);
+  }
+  c.stroke();
+  const pattern = context.createPattern(tile, "repeat");
+  pattern?.setTransform(new DOMMatrix().scale(1 / ratio));
+  return pattern;
+}
+
+export class Painter {
+  private pattern: CanvasPattern | null = null;
+  private ratio = 0;
+  private readonly widths = new Map<string, number>();
+  private font = "";
+
+  constructor(private readonly context: CanvasRenderingContext2D) {}
+
+  paint(scene: Scene, ratio: number): void {
+    const { context } = this;
+    const { width, height, theme, layout, scroll } = scene;
+    if (ratio !== this.ratio) {
+      this.ratio = ratio;
+      this.pattern = hatch(context, ratio);
+    }
+    if (theme.font !== this.font) {
+      this.font = theme.font;
+      this.widths.clear();
+    }
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.fillStyle = `rgb(${theme.background.join(" ")})`;
+    // A pixel more than asked for: the backing store is rounded up.
+    context.fillRect(0, 0, width + 1, height + 1);
+    context.font = theme.font;
+    context.textBaseline = "middle";
+    this.gridLines(scene);
+    const first = Math.max(0, Math.floor(scroll / ROW));
+    const last = Math.min(layout.rowCount - 1, Math.floor((scroll + height - RULER) / ROW));
+    for (let row = first; row <= last; row++) this.row(scene, row);
+    this.outlines(scene);
+    this.ruler(scene);
+  }
+
+  private row(scene: Scene, row: number): void {
+    const { context } = this;
+    const { layout, view, width, coloring, match, theme, tree } = scene;
+    const top = RULER + row * ROW - scene.scroll;
+    const failed = tree.block.statuses.indexOf("error");
+    let style = "";
+    const marks: [node: number, left: number][] = [];
+    forEachMark(scene, row, (node, left) => marks.push([node, left]));
+    forEachBox(layout, row, view, width, (node, left, wide) => {
+      const swatch = theme.swatches[coloring.color[node]!]!;
+      const muted = match !== null && !match.mask[node];
+      const fill = muted ? swatch.mutedFill : swatch.fill;
+      if (fill !== style) context.fillStyle = style = fill;
+      const from = Math.max(left, -4);
+      const to = Math.min(left + wide, width + 4);
+      const gap = wide >= 3 ? 1 : 0;
+      if (to - from < 8) {
+        context.fillRect(from, top, Math.max(1, to - from - gap), ROW - 1);
+      } else {
+        context.beginPath();
+        context.roundRect(from, top, to - from - gap, ROW - 1, 2.5);
+        context.fill();
+      }
+      if (wide >= 2 && tree.block.status[node] === failed && this.pattern && !muted) {
+        context.fillStyle = this.pattern;
+        context.fillRect(from, top, to - from - gap, ROW - 1);
+        style = "";
+      }
+      if (wide >= LABEL_FROM) {
+        const covered = marks.find(([, at]) => at > from - MARK && at < from + 8);
+        this.label(scene, node, covered ? covered[1] + MARK - 2 : from, to - gap, top, muted ? swatch.mutedInk : swatch.ink, fill);
+        style = "";
+      }
+    });
+    for (const [node, left] of marks) {
+      const muted = match !== null && !match.mask[node];
+      this.mark(scene, left, top, muted, tree.block.status[node] === failed ? "✕" : "?");
+    }
+  }
+
+  /** A call without a width: a dashed tab of fixed size, because nobody knows how wide it should be. */
+  private mark({ theme }: Scene, left: number, top: number, muted: boolean, glyph: string): void {
+    const { context } = this;
+    context.globalAlpha = muted ? 0.35 : 1;
+    context.fillStyle = `rgb(${theme.background.join(" ")})`;
+    context.strokeStyle = context.fillStyle;
+    context.beginPath();
+    context.roundRect(left, top, MARK, ROW - 1, 2.5);
+    context.fill();
+    context.strokeStyle = theme.danger;
+    context.setLineDash([2.5, 2]);
+    context.beginPath();
+    context.roundRect(left + 0.5, top + 0.5, MARK - 1, ROW - 2, 2.5);
+    context.stroke();
+    context.setLineDash([]);
+    context.fillStyle = theme.danger;
+    context.textAlign = "center";
+    context.fillText(glyph, left + MARK / 2, top + ROW / 2);
+    context.textAlign = "left";
+    context.globalAlpha = 1;
+  }
+
+  private measure = (text: string): number => {
+    let width = this.widths.get(text);
+    if (width === undefined) {
+      if (this.widths.size > 20_000) this.widths.clear();
+      this.widths.set(text, (width = this.context.measureText(text).width));
+    }
+    return width;
+  };
+
+  private label(scene: Scene, node: number, from: number, to: number, top: number, ink: string, fill: string): void {
+    const { context } = this;
+    const { tree, layout, width } = scene;
+    const left = Math.max(from, 0) + 6;
+    const right = Math.min(to, width) - 6;
+    const room = right - left;
+    if (room < 8) return;
+    const middle = top + ROW / 2 - 0.5;
+    const mark = glyphs(tree, layout.metric, node);
+    // 3 px is less than any letter takes, so nothing that fits is cut here.
+    const whole = (mark + label(tree, node)).slice(0, Math.ceil(room / 3) + 4);
+    const text = fit(whole, room, this.measure) || (mark && this.measure(mark.trim()) <= room ? mark.trim() : "");
+    if (!text) return;
+    if (mark && this.pattern && tree.block.statuses[tree.block.status[node]!] === "error") {
+      // The stripes would run through the letters.
+      context.fillStyle = fill;
+      context.fillRect(left - 3, top + 2, this.measure(text) + 6, ROW - 5);
+    }
+    context.fillStyle = ink;
+    context.fillText(text, left, middle);
+    const value = shortAmount(tree, layout.metric, node);
+    const wide = this.measure(value);
+    if (room > this.measure(text) + wide + 16 && to <= width + 4 && value) {
+      context.globalAlpha = 0.72;
+      context.fillText(value, right - wide, middle);
+      context.globalAlpha = 1;
+    }
+  }
+
+  private outlines(scene: Scene): void {
+    const { context } = this;
+    const { theme, hovered, selected } = scene;
+    const outline = (node: number, color: string, line: number) => {
+      const box = boxOf(scene, node);
+      const isMark = scene.layout.metric !== "time" && scene.layout.w[node] === 0;
+      const wide = isMark ? MARK : Math.max(box.w - 1, 2);
+      const from = Math.max(-3, isMark ? Math.min(box.x, scene.width - MARK) : box.x);
+      const to = Math.min(scene.width + 3, box.x + wide);
+      if (to < 0 || from > scene.width || box.y > scene.height) return;
+      context.strokeStyle = color;
+      context.lineWidth = line;
+      context.beginPath();
+      context.roundRect(from + line / 2, box.y + line / 2, Math.max(1, (isMark ? MARK : to - from) - line), box.h - line, 2.5);
+      context.stroke();
+      context.lineWidth = 1;
+    };
+    const ink = `rgb(${theme.foreground.join(" ")})`;
+    if (hovered >= 0 && hovered !== selected) outline(hovered, ink, 1);
+    if (selected >= 0) outline(selected, ink, 2);
+  }
+
+  private gridLines({ view, width, height, theme }: Scene): void {
+    const { context } = this;
+    context.fillStyle = theme.line;
+    const scale = width / (view.x1 - view.x0);
+    for (const value of ticks(view, width / 110).values) {
+      context.fillRect(Math.round((value - view.x0) * scale), RULER, 1, height - RULER);
+    }
+  }
+
+  private ruler({ view, width, theme, layout }: Scene): void {
+    const { context } = this;
+    context.fillStyle = `rgb(${theme.background.join(" ")})`;
+    context.fillRect(0, 0, width, RULER - 1);
+    const { step, values } = ticks(view, width / 110);
+    const scale = width / (view.x1 - view.x0);
+    for (const value of values) {
+      const x = Math.round((value - view.x0) * scale);
+      context.fillStyle = theme.line;
+      context.fillRect(x, RULER - 8, 1, 7);
+      context.fillStyle = theme.quiet;
+      const text = tick(value, step, layout.metric);
+      const wide = this.measure(text);
+      if (x + 4 + wide <= width) context.fillText(text, x + 4, RULER / 2 - 1);
+    }
+  }
+}

@@ -1,0 +1,154 @@
+// Colours of boxes: Okabe-Ito, told apart with any colour vision, softened towards the background, with ink that can be read.
+import { kindOf, nameOf, stringOf, totalOf, type Tree } from "./tree.ts";
+
+export type Rgb = readonly [number, number, number];
+
+/** Okabe & Ito's set, in order of use, with grey in the place of black, which would be lost in a dark theme. */
+export const OKABE_ITO: readonly Rgb[] = [
+  [86, 180, 233], // sky blue
+  [230, 159, 0], // orange
+  [0, 158, 115], // bluish green
+  [204, 121, 167], // reddish purple
+  [0, 114, 178], // blue
+  [213, 94, 0], // vermilion
+  [240, 228, 66], // yellow
+  [153, 153, 153], // grey: whatever has no colour of its own
+];
+const GREY = 7;
+
+const KIND_COLORS: Readonly<Record<string, number>> = {
+  llm: 0,
+  tool: 1,
+  embedding: 2,
+  agent: 3,
+  task: 4,
+  retriever: 5,
+  reranker: 6,
+};
+
+export interface Swatch {
+  readonly fill: string;
+  readonly ink: string;
+  readonly mutedFill: string;
+  readonly mutedInk: string;
+}
+
+/** Index of a colour: 0-7 Okabe-Ito, then the quiet tones. */
+export const FRAME = 8;
+export const STEP = 9;
+export const ROOT = 10;
+
+export function mix(a: Rgb, b: Rgb, t: number): Rgb {
+  return [0, 1, 2].map((i) => Math.round(a[i]! + (b[i]! - a[i]!) * t)) as unknown as Rgb;
+}
+
+export function luminance(color: Rgb): number {
+  const [r, g, b] = color.map((c) => {
+    const v = c / 255;
+    return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  }) as unknown as Rgb;
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+/** Contrast ratio of WCAG 2, 1 to 21. */
+export function contrast(a: Rgb, b: Rgb): number {
+  const [hi, lo] = [luminance(a), luminance(b)].sort((x, y) => y - x) as [number, number];
+  return (hi + 0.05) / (lo + 0.05);
+}
+
+const DARK_INK: Rgb = [17, 20, 24];
+const LIGHT_INK: Rgb = [255, 255, 255];
+
+export function inkOn(fill: Rgb): Rgb {
+  return contrast(fill, DARK_INK) >= contrast(fill, LIGHT_INK) ? DARK_INK : LIGHT_INK;
+}
+
+export const css = ([r, g, b]: Rgb): string => `rgb(${r} ${g} ${b})`;
+
+export function isDark(background: Rgb): boolean {
+  return luminance(background) < 0.2;
+}
+
+export function fills(background: Rgb, foreground: Rgb): Rgb[] {
+  const dark = isDark(background);
+  const colors = OKABE_ITO.map((color) => mix(color, background, dark ? 0.12 : 0.22));
+  const quiet = dark ? [0.13, 0.22, 0.3] : [0.075, 0.14, 0.2];
+  return [...colors, ...quiet.map((t) => mix(background, foreground, t))];
+}
+
+export function swatches(background: Rgb, foreground: Rgb): Swatch[] {
+  return fills(background, foreground).map((fill) => {
+    const muted = mix(fill, background, 0.76);
+    return {
+      fill: css(fill),
+      ink: css(inkOn(fill)),
+      mutedFill: css(muted),
+      mutedInk: css(mix(inkOn(muted), muted, 0.45)),
+    };
+  });
+}
+
+export type ColorMode = "model" | "kind";
+
+export interface LegendEntry {
+  readonly key: string;
+  readonly label: string;
+  readonly color: number;
+  readonly nodes: number;
+}
+
+export interface Coloring {
+  /** Colour of each node. */
+  readonly color: Uint8Array;
+  /** Legend entry of each node, or -1. */
+  readonly entry: Int32Array;
+  readonly legend: readonly LegendEntry[];
+}
+
+/** What a node is filed under in the legend; empty for code and steps when colours stand for models. */
+function legendKey(tree: Tree, mode: ColorMode, node: number): string {
+  const { block } = tree;
+  if (mode === "kind") return kindOf(block, node);
+  if (!tree.isCall[node]) return "";
+  return stringOf(block, block.model[node]) || `(no model) ${nameOf(block, node)}`;
+}
+
+export function colorize(tree: Tree, mode: ColorMode): Coloring {
+  const { block } = tree;
+  const n = block.nodes;
+  const groups = new Map<string, { nodes: number; weight: number; index: number }>();
+  const group = new Int32Array(n).fill(-1);
+  for (let node = 0; node < n; node++) {
+    const key = legendKey(tree, mode, node);
+    if (!key) continue;
+    let found = groups.get(key);
+    if (!found) groups.set(key, (found = { nodes: 0, weight: 0, index: groups.size }));
+    found.nodes++;
+    found.weight += mode === "model" ? totalOf(tree, "tokens", node) : 1;
+    group[node] = found.index;
+  }
+  const sorted = [...groups].sort(([a, x], [b, y]) => y.weight - x.weight || (a < b ? -1 : 1));
+  const place = new Int32Array(groups.size);
+  const legend = sorted.map(([key, { nodes, index }], rank): LegendEntry => {
+    place[index] = rank;
+    return { key, label: key, nodes, color: mode === "model" ? Math.min(rank, GREY) : kindColor(key) };
+  });
+  const color = new Uint8Array(n);
+  const entry = new Int32Array(n).fill(-1);
+  for (let node = 0; node < n; node++) {
+    if (group[node]! >= 0) entry[node] = place[group[node]!]!;
+    color[node] = entry[node]! >= 0 ? legend[entry[node]!]!.color : quietTone(kindOf(block, node));
+  }
+  return { color, entry, legend };
+}
+
+function kindColor(kind: string): number {
+  const color = KIND_COLORS[kind];
+  if (color !== undefined) return color;
+  return kind === "frame" || kind === "cell" || kind === "profile" ? quietTone(kind) : GREY;
+}
+
+function quietTone(kind: string): number {
+  if (kind === "frame") return FRAME;
+  return kind === "cell" || kind === "profile" ? ROOT : STEP;
+}

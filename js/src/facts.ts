@@ -1,0 +1,169 @@
+// What is known of a node, in words: for the tooltip, the details line, the title and screen readers.
+import { NO_SOURCE } from "./border.ts";
+import { compact, dollars, integer, percent, plain, plural, seconds } from "./format.ts";
+import { isUnknown } from "./layout.ts";
+import { kindOf, nameOf, selfOf, stringOf, totalOf, type Metric, type Tree } from "./tree.ts";
+
+export interface Fact {
+  readonly label: string;
+  readonly value: string;
+  readonly tone?: "bad" | "part";
+}
+
+const PROVENANCE: Readonly<Record<string, string>> = {
+  reported: "reported by the provider",
+  derived: "derived from what the provider reported",
+  estimated: "estimated by a tokenizer",
+  partial: "lower bound: the stream was cut short",
+  missing: "unknown: the provider reported no usage",
+};
+
+export const METRIC_LABELS: Readonly<Record<Metric, string>> = {
+  time: "Time",
+  tokens: "Tokens",
+  input: "Input",
+  output: "Output",
+  cost: "Cost",
+};
+
+/** "≥" where something is missing, "~" where something is estimated. */
+export function bound(tree: Tree, metric: Metric, node: number): string {
+  const { totals, block } = tree;
+  if (metric === "time") return "";
+  if (totals.unknown[node]! > 0 || (metric === "cost" && totals.unpriced[node]! > 0)) return "≥ ";
+  return block.sources[totals.source[node]!] === "estimated" ? "~ " : "";
+}
+
+export function amount(tree: Tree, metric: Metric, node: number): string {
+  const { totals } = tree;
+  const value = totalOf(tree, metric, node);
+  if (metric === "time") return seconds(value);
+  if (metric === "cost") {
+    if (value === 0 && totals.unpriced[node]! > 0) return "price unknown";
+    return bound(tree, metric, node) + dollars(value);
+  }
+  if (value === 0 && totals.unknown[node]! > 0) return "unknown";
+  return bound(tree, metric, node) + integer(value);
+}
+
+/** The amount as it fits into a box. */
+export function shortAmount(tree: Tree, metric: Metric, node: number): string {
+  const value = totalOf(tree, metric, node);
+  if (metric === "time") return seconds(value);
+  if (isUnknown(tree, metric, node) && value === 0) return "?";
+  const text = metric === "cost" ? dollars(value) : compact(value);
+  return bound(tree, metric, node).trim() + text;
+}
+
+/** Marks in front of a label, so that no state is told by colour alone. */
+export function glyphs(tree: Tree, metric: Metric, node: number): string {
+  const { block } = tree;
+  let text = "";
+  const status = block.statuses[block.status[node]!];
+  if (status === "error") text += "✕ ";
+  if (block.attempt[node]! > 1) text += `↻${block.attempt[node]! - 1} `;
+  if (isUnknown(tree, metric === "time" ? "tokens" : metric, node)) text += "? ";
+  return text;
+}
+
+export function label(tree: Tree, node: number): string {
+  return plain(nameOf(tree.block, node), 200);
+}
+
+export function title(tree: Tree): { name: string; parts: string[] } {
+  const { block, totals } = tree;
+  const parts: string[] = [];
+  if (block.nodes > 0) {
+    const tokens = amount(tree, "tokens", 0);
+    parts.push(tokens === "unknown" ? "tokens unknown" : `${tokens} tokens`, amount(tree, "cost", 0));
+    parts.push(plural(totals.calls[0]!, "call"));
+    if (totals.errors[0]! > 0) parts.push(`${integer(totals.errors[0]!)} failed`);
+    parts.push(seconds(block.meta.duration_s ?? totalOf(tree, "time", 0)));
+  }
+  return { name: plain(block.meta.title || "Profile", 120), parts };
+}
+
+export function facts(tree: Tree, metric: Metric, node: number): Fact[] {
+  const { block, totals, isCall } = tree;
+  const list: Fact[] = [];
+  const add = (label: string, value: string, tone?: Fact["tone"]) => {
+    if (value) list.push(tone ? { label, value, tone } : { label, value });
+  };
+  const calls = totals.calls[node]!;
+  const inside = isCall[node] && calls === 1 ? "" : plural(calls, "call");
+  add("Kind", [kindOf(block, node), block.stream[node] ? "streamed" : "", inside].filter(Boolean).join(", "));
+  add("Model", plain(stringOf(block, block.model[node])));
+  add("Where", plain(stringOf(block, block.where[node])));
+  const status = block.statuses[block.status[node]!] ?? "ok";
+  const http = block.http_status[node]!;
+  if (status !== "ok") {
+    const detail = [http ? `HTTP ${http}` : "", plain(stringOf(block, block.error[node]), 160)].filter(Boolean);
+    add("Status", [status, ...detail].join(" · "), status === "open" ? "part" : "bad");
+  }
+  const attempt = block.attempt[node]!;
+  if (attempt > 1) add("Retry", `attempt ${attempt} of the same request`, "part");
+  if (totals.errors[node]! > 0 && !isCall[node]) add("Failed", plural(totals.errors[node]!, "call"), "bad");
+  if (calls > 0) addTokens(tree, metric, node, add);
+  add("Duration", duration(tree, node));
+  return list;
+}
+
+function duration({ block }: Tree, node: number): string {
+  const parts = [seconds(block.duration[node]!)];
+  if (Number.isFinite(block.ttft[node])) parts.push(`first token after ${seconds(block.ttft[node]!)}`);
+  return parts.join(", ");
+}
+
+function addTokens(
+  tree: Tree,
+  metric: Metric,
+  node: number,
+  add: (label: string, value: string, tone?: Fact["tone"]) => void,
+): void {
+  const { totals, block } = tree;
+  const total = totalOf(tree, "tokens", node);
+  const unknown = totals.unknown[node]!;
+  const part = (n: number, word: string) => (n > 0 ? `${integer(n)} ${word}` : "");
+  const of = (value: number, parts: string[]) => {
+    const known = parts.filter(Boolean);
+    return integer(value) + (known.length ? ` (${known.join(", ")})` : "");
+  };
+  const self = selfOf(tree, "tokens", node);
+  const own = self !== total ? `, ${integer(self)} self` : "";
+  add("Tokens", amount(tree, "tokens", node) + (total > 0 ? own : ""), unknown ? "part" : undefined);
+  if (total > 0) {
+    const cached = [part(totals.cache_read[node]!, "from cache"), part(totals.cache_write[node]!, "to cache")];
+    add("Input", of(totals.input[node]!, cached));
+    add("Output", of(totals.output[node]!, [part(totals.reasoning[node]!, "reasoning")]));
+  }
+  const cost = amount(tree, "cost", node);
+  const unpriced = totals.unpriced[node]!;
+  const gap = unpriced > 0 && cost !== "price unknown" ? ` (${plural(unpriced, "call")} without price)` : "";
+  add("Cost", cost + gap, unpriced ? "part" : undefined);
+  const whole = totalOf(tree, metric, 0);
+  if (node > 0 && whole > 0) {
+    add("Share", `${percent(totalOf(tree, metric, node), whole)} of all ${METRIC_LABELS[metric].toLowerCase()}`);
+  }
+  const source = totals.source[node]!;
+  if (source !== NO_SOURCE) {
+    const words = PROVENANCE[block.sources[source] ?? ""] ?? "";
+    const worst = totals.calls[node]! > 1 ? "at worst " : "";
+    add("Counted", worst + words, unknown ? "part" : undefined);
+  }
+}
+
+/** Why a metric has nothing to draw. */
+export function whyEmpty({ totals, block }: Tree, metric: Metric): string {
+  if (block.nodes === 0 || (totals.calls[0] === 0 && metric !== "time")) return "No model calls were recorded.";
+  if (metric === "cost" && totals.unpriced[0]! > 0) {
+    return "No price is known for these calls, so there is no cost to show. tokprof.prices.add(...) sets one.";
+  }
+  if (totals.unknown[0]! > 0) return "The providers did not report tokens for these calls.";
+  return `These calls have no ${METRIC_LABELS[metric].toLowerCase()}.`;
+}
+
+/** One sentence for a screen reader. */
+export function sentence(tree: Tree, metric: Metric, node: number): string {
+  const rest = facts(tree, metric, node).map(({ label: name, value }) => `${name} ${value}`);
+  return [label(tree, node), ...rest].join("; ");
+}

@@ -1,0 +1,62 @@
+// The box with facts beside the pointer or the focused node.
+import { h } from "./dom.ts";
+import type { Fact } from "./facts.ts";
+
+export interface Anchor {
+  /** In pixels of the page's viewport. */
+  readonly x: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+const GAP = 10;
+const EDGE = 6;
+
+/** Top left corner of a box of some size near an anchor, inside the viewport, below the anchor if there is room. */
+export function place(
+  anchor: Anchor,
+  size: { width: number; height: number },
+  room: { width: number; height: number },
+): { left: number; top: number } {
+  const left = Math.max(EDGE, Math.min(anchor.x + GAP, room.width - size.width - EDGE));
+  const below = anchor.bottom + GAP;
+  if (below + size.height + EDGE <= room.height) return { left, top: below };
+  const above = anchor.top - GAP - size.height;
+  return { left, top: above >= EDGE ? above : Math.max(EDGE, room.height - size.height - EDGE) };
+}
+
+export class Tooltip {
+  readonly element = h("div", { class: "tp-tooltip", role: "tooltip", "data-testid": "tokprof-tooltip", hidden: true });
+  private node = -1;
+
+  constructor() {
+    // The top layer is not clipped by the scroll boxes that hosts put around an output.
+    if ("showPopover" in this.element) this.element.popover = "manual";
+  }
+
+  /** `content` runs only when the node is another one. */
+  show(node: number, anchor: Anchor, content: () => { name: string; facts: readonly Fact[] }): void {
+    const { element } = this;
+    if (node !== this.node) {
+      this.node = node;
+      const { name, facts } = content();
+      const rows = facts.map((fact) =>
+        h("div", { class: `tp-fact${fact.tone ? ` tp-${fact.tone}` : ""}` }, h("dt", {}, fact.label), h("dd", {}, fact.value)),
+      );
+      element.replaceChildren(h("div", { class: "tp-tooltip-name" }, name), h("dl", {}, ...rows));
+    }
+    element.hidden = false;
+    if (element.popover && !element.matches(":popover-open")) element.showPopover();
+    const { width, height } = element.getBoundingClientRect();
+    const { left, top } = place(anchor, { width, height }, { width: innerWidth, height: innerHeight });
+    element.style.left = `${left}px`;
+    element.style.top = `${top}px`;
+  }
+
+  hide(): void {
+    this.node = -1;
+    if (this.element.hidden) return;
+    if (this.element.popover && this.element.matches(":popover-open")) this.element.hidePopover();
+    this.element.hidden = true;
+  }
+}

@@ -1,0 +1,33 @@
+"""tokprof: a profiler for tokens.
+
+``%load_ext tokprof``, then ``%%tokprof`` on top of a cell; or ``with tokprof.profile() as prof:`` anywhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tokprof.capture.wire  # noqa: F401  (hooks into the recorder)
+from tokprof.profile import Profile, last, profile
+from tokprof.steps import span
+from tokprof.table import Table
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__version__ = "0.1.0"
+__all__ = ["Profile", "Table", "last", "load_ipython_extension", "profile", "span", "unload_ipython_extension"]
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """``%load_ext tokprof``."""
+    from tokprof.magic import load_ipython_extension as load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """``%unload_ext tokprof``."""
+    from tokprof.magic import unload_ipython_extension as unload
+
+    unload(shell)

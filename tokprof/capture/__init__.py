@@ -1,0 +1,1 @@
+"""How spans get in."""

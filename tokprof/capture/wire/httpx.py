@@ -1,0 +1,154 @@
+"""httpx and httpx2: one hook where a client sends one request attempt, above every transport.
+
+``_send_single_request`` has had the same signature from httpx 0.23 and in httpx2 since 2.0. It sees retries and
+redirects one by one, and works for mounted, custom and mock transports and for clients made before the recording.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+from tokprof.capture.wire.call import WireCall, begin, in_wire
+from tokprof.recorder import current, warn_once
+
+_METHOD = "_send_single_request"
+
+
+def install(module: ModuleType) -> None:
+    """Hook ``Client`` and ``AsyncClient`` of `module`; a class that is hooked already is left as it is."""
+    for owner, make in ((module.Client, _sync_hook), (module.AsyncClient, _async_hook)):
+        original = owner.__dict__[_METHOD]
+        if not hasattr(original, "_tokprof_original"):
+            hook = functools.wraps(original)(make(original))
+            hook._tokprof_original = original  # type: ignore[attr-defined]
+            setattr(owner, _METHOD, hook)
+
+
+def uninstall(module: ModuleType) -> None:
+    """Put the originals back; a hook that somebody has wrapped since stays, and is idle."""
+    for owner in (module.Client, module.AsyncClient):
+        original = getattr(owner.__dict__[_METHOD], "_tokprof_original", None)
+        if original is not None:
+            setattr(owner, _METHOD, original)
+
+
+def _sync_hook(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def send(client: Any, request: Any) -> Any:
+        if current() is None or (call := _begin(request)) is None:
+            return original(client, request)
+        token = in_wire.set(True)
+        try:
+            response = original(client, request)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        finally:
+            in_wire.reset(token)
+        return _follow(response, call, _SyncTee)
+
+    return send
+
+
+def _async_hook(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    async def send(client: Any, request: Any) -> Any:
+        if current() is None or (call := _begin(request)) is None:
+            return await original(client, request)
+        token = in_wire.set(True)
+        try:
+            response = await original(client, request)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        finally:
+            in_wire.reset(token)
+        return _follow(response, call, _AsyncTee)
+
+    return send
+
+
+def _begin(request: Any) -> WireCall | None:
+    try:
+        url = request.url
+        host = url.host if url.port is None else f"{url.host}:{url.port}"
+        body = getattr(request, "_content", None)  # absent for a body that is a stream, which must not be read here
+        path = url.raw_path.partition(b"?")[0].decode("ascii", "replace")
+        return begin(request.method, host, path, request.headers, body)
+    except Exception as error:
+        warn_once("look at a request", error)
+        return None
+
+
+def _follow(response: Any, call: WireCall, tee: type[_SyncTee] | type[_AsyncTee]) -> Any:
+    """Put the tee inside the bound stream, so that ``response.elapsed`` stays right."""
+    try:
+        call.answered(response.status_code, response.headers)
+        bound = response.stream
+        if hasattr(bound, "_stream"):
+            bound._stream = tee(bound._stream, call)
+        else:  # a response that came with its body
+            call.chunk(response.content)
+            call.finish(complete=True)
+    except Exception as error:
+        warn_once("follow an answer", error)
+    return response
+
+
+class _SyncTee:
+    def __init__(self, stream: Any, call: WireCall):
+        self._stream = stream
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __iter__(self) -> Iterator[bytes]:
+        call, note = self._call, self._call.chunk
+        try:
+            for data in self._stream:
+                note(data)
+                yield data
+        except GeneratorExit:
+            call.finish(complete=False)
+            raise
+        except BaseException as error:
+            call.fail(error)
+            raise
+        call.finish(complete=True)
+
+    def close(self) -> None:
+        try:
+            self._stream.close()
+        finally:
+            self._call.finish(complete=False)
+
+
+class _AsyncTee:
+    def __init__(self, stream: Any, call: WireCall):
+        self._stream = stream
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        call, note = self._call, self._call.chunk
+        try:
+            async for data in self._stream:
+                note(data)
+                yield data
+        except GeneratorExit:
+            call.finish(complete=False)
+            raise
+        except BaseException as error:
+            call.fail(error)
+            raise
+        call.finish(complete=True)
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            self._call.finish(complete=False)

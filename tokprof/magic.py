@@ -1,0 +1,212 @@
+"""``%%tokprof`` and ``%tokprof``: options, settings, and how a magic line gets out of IPython's way.
+
+A magic that runs its cell itself loses top-level ``await``, the cell's number and its lines. So an input transform takes
+the line out (and keeps the line count), IPython runs the cell as any other, and `tokprof.cells` listens to its events.
+The magics below are registered too: for ``%%tokprof?``, completion, usage errors and ``%tokprof``.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+from IPython.core.magic_arguments import MagicArgumentParser
+from traitlets import Bool, Enum
+
+from tokprof.capture.wire import uninstall
+from tokprof.cells import CellProfiler, Plan
+from tokprof.profile import Profile, last, remember
+from tokprof.recorder import Recording
+from tokprof.span import CAPTURES
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_MAGIC = "%%tokprof"
+_METRICS = ("tokens", "input", "output", "cost", "time")
+_VIEWS = ("auto", "flamegraph", "text", "none")
+
+
+def _parser() -> MagicArgumentParser:
+    parser = MagicArgumentParser(prog=_MAGIC, add_help=False, description="Profile the tokens of a cell.")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="variable that the profile is bound to")
+    parser.add_argument("--view", choices=_VIEWS, help="what is shown under the cell (auto: flamegraph)")
+    parser.add_argument("--metric", choices=_METRICS, help="what the width of a node stands for at first")
+    parser.add_argument(
+        "--capture",
+        choices=CAPTURES,
+        help="keep nothing, 500 characters, or all of prompts and answers, in the kernel's memory: prof.content(id)",
+    )
+    parser.add_argument("--tag", action="append", default=[], metavar="K=V", help="tag every span; may be repeated")
+    parser.add_argument("--no-live", action="store_true", help="no status line while the cell runs")
+    parser.add_argument("--quiet", action="store_true", help="show nothing; the profile is in NAME and tokprof.last()")
+    return parser
+
+
+_PARSER = _parser()
+
+
+@magics_class
+class TokProf(Magics):  # type: ignore[misc]
+    """Settings of tokprof: the defaults of ``%%tokprof``'s options."""
+
+    view = Enum(_VIEWS, "auto", help="What a profiled cell shows.").tag(config=True)
+    metric = Enum(_METRICS, "tokens", help="What the width of a node stands for at first.").tag(config=True)
+    capture = Enum(CAPTURES, "none", help="How much of prompts and answers is kept in memory.").tag(config=True)
+    live = Bool(True, help="Show a status line while a cell runs.").tag(config=True)
+    quiet = Bool(False, help="Show nothing.").tag(config=True)
+
+    def __init__(self, shell: InteractiveShell):
+        super().__init__(shell=shell)
+        self.always = False
+        self.cells = CellProfiler(shell, self.plan_of)
+
+    def plan_of(self, raw_cell: str) -> Plan | None:
+        """Read how a cell is to be profiled; None for not at all, also where its options are wrong."""
+        line = magic_line(raw_cell)
+        if line is None:
+            return self.plan("") if self.always and not raw_cell.lstrip().startswith("%tokprof off") else None
+        try:
+            return self.plan(line)
+        except UsageError:
+            return None
+
+    def plan(self, line: str) -> Plan:
+        """Parse the options of a magic line.
+
+        Raises
+        ------
+        UsageError
+            As IPython's own magics.
+        """
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise UsageError(f"{_MAGIC}: {error}") from None
+        options = _PARSER.parse_args(words)
+        if options.name and not options.name.isidentifier():
+            raise UsageError(f"{_MAGIC}: NAME must be a variable name, not {options.name!r}")
+        tags = []
+        for tag in options.tag:
+            key, equals, value = tag.partition("=")
+            if not key or not equals:
+                raise UsageError(f"{_MAGIC}: --tag wants K=V, not {tag!r}")
+            tags.append((key, value))
+        return Plan(
+            name=options.name,
+            view=options.view or self.view,
+            metric=options.metric or self.metric,
+            capture=options.capture or self.capture,
+            tags=tuple(tags),
+            live=self.live and not options.no_live,
+            quiet=self.quiet or options.quiet,
+        )
+
+    def take_out(self, lines: list[str]) -> list[str]:
+        """Input transform: the magic line becomes a comment, so that IPython runs the cell itself.
+
+        A wrong line stays, and IPython calls the magic below, which says what is wrong; the cell does not run.
+        """
+        line = magic_line("".join(lines))
+        if line is None:
+            return lines
+        try:
+            self.plan(line)
+        except UsageError:
+            return lines
+        first = next(index for index, text in enumerate(lines) if text.strip())
+        rest = lines[first + 1 :]
+        if rest and rest[0].startswith("%%"):  # another cell magic, which must stand on the first line
+            return rest
+        return [*lines[:first], f"# {lines[first].strip()}\n", *rest]
+
+    @line_cell_magic
+    def tokprof(self, line: str, cell: str | None = None) -> Any:
+        if cell is not None:
+            return self._run_cell(line, cell)
+        command = line.strip()
+        if command in ("on", "off"):
+            self.always = command == "on"
+            print(f"tokprof: profiling {'every cell from the next one on' if self.always else 'is off'}")
+            return None
+        if command:
+            return self._profile_expression(command)
+        profile = last()
+        print(f"tokprof: {'every cell is profiled' if self.always else 'cells with %%tokprof are profiled'}")
+        if profile is None:
+            print("no profile yet: put %%tokprof on top of a cell and run it")
+        return profile
+
+    def _run_cell(self, line: str, cell: str) -> None:
+        """Reached for wrong options, and where somebody calls the magic by `run_cell_magic`."""
+        self.plan(line)
+        self.shell.run_cell(f"{_MAGIC} {line}\n{cell}")
+
+    def _profile_expression(self, code: str) -> None:
+        plan = self.plan("")
+        recording = Recording(f"%tokprof {code}"[:80], "profile", plan.capture)
+        profile = Profile(recording, plan.metric)
+        recording.open()
+        try:
+            self.shell.ex(code)
+        finally:
+            recording.close()
+            remember(profile)
+            if not plan.quiet:
+                from tokprof.views.display import show
+
+                show(profile, plan.view, plan.metric)
+
+
+TokProf.tokprof.__doc__ = f"""Profile the tokens of a cell (``{_MAGIC}``) or of one statement (``%tokprof CODE``).
+
+Under the cell you see which line, function and model spent the tokens, the money and the time.
+
+::
+
+{_PARSER.format_help()}
+Also: ``%tokprof CODE`` profiles a statement, ``%tokprof on`` / ``off`` every cell from now on, ``%tokprof`` shows the
+last profile. ``%config TokProf`` lists the settings and sets defaults, for instance
+``%config TokProf.metric = "cost"``.
+"""
+
+
+def magic_line(raw_cell: str) -> str | None:
+    """Options of the ``%%tokprof`` line on top of a cell; None if there is none."""
+    first = raw_cell.lstrip("\n\r \t").partition("\n")[0].strip()
+    if first == _MAGIC or first.startswith((_MAGIC + " ", _MAGIC + "\t")):
+        return first[len(_MAGIC) :]
+    return None
+
+
+_loaded: dict[int, TokProf] = {}
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """``%load_ext tokprof``; a second one changes nothing."""
+    if id(shell) in _loaded:
+        return
+    magics = TokProf(shell)
+    shell.register_magics(magics)
+    if magics not in shell.configurables:
+        shell.configurables.append(magics)
+    shell.input_transformers_cleanup.insert(0, magics.take_out)
+    magics.cells.register()
+    _loaded[id(shell)] = magics
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """``%unload_ext tokprof``: nothing of tokprof is left in the shell or in the HTTP libraries."""
+    magics = _loaded.pop(id(shell), None)
+    if magics is None:
+        return
+    magics.cells.unregister()
+    if magics.take_out in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.remove(magics.take_out)
+    if magics in shell.configurables:
+        shell.configurables.remove(magics)
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop("tokprof", None)
+    uninstall()

@@ -1,0 +1,1 @@
+"""Metering: what an exchange spent, and what that costs."""

@@ -1,0 +1,278 @@
+"""From the bytes on the wire to decoded bodies and the events framed in them. Nothing here raises."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import importlib
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+LIMIT = 256 * 1024 * 1024  # decoded bytes; more is no answer of a model but a bomb
+TAIL = 64 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+_IDENTITY = frozenset({"", "identity", "none", "binary"})
+
+Feed = Callable[[bytes], bytes]
+
+
+# --- content encodings ---------------------------------------------------------------------------
+
+
+def decode(chunks: Iterable[bytes], encoding: str = "") -> bytes | None:
+    """Undo the content encoding.
+
+    Parameters
+    ----------
+    chunks : iterable of bytes
+        The body as on the wire, whole or cut anywhere.
+    encoding : str
+        The ``content-encoding`` header.
+
+    Returns
+    -------
+    bytes or None
+        Whatever could be decoded; None for an encoding that is not known or whose library is not there.
+    """
+    names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in _IDENTITY]
+    parts = list(chunks)
+    for name in reversed(names):
+        feed = _decoder(name)
+        if feed is None:
+            return None
+        parts = [_drain(feed, parts)]
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _drain(feed: Feed, parts: list[bytes]) -> bytes:
+    out: list[bytes] = []
+    size = 0
+    for part in parts:
+        # small bites: what a decoder had ready when it met a fault is lost with the bite
+        for at in range(0, len(part), 4096):
+            try:
+                piece = feed(part[at : at + 4096])
+            except Exception:
+                if not out and _textual(body := b"".join(parts)):
+                    return body  # the client has decoded it already
+                return b"".join(out)
+            if piece:
+                out.append(piece)
+                size += len(piece)
+                if size > LIMIT:
+                    return b"".join(out)
+    return b"".join(out)
+
+
+def _textual(body: bytes) -> bool:
+    return body.lstrip()[:1] in (b"{", b"[", b":") or body.startswith((b"data:", b"event:", b"id:", _BOM))
+
+
+def _decoder(name: str) -> Feed | None:
+    if name in ("gzip", "x-gzip"):
+        return _gzip()
+    if name == "deflate":
+        return _deflate()
+    try:
+        if name == "br":
+            return _brotli()
+        if name == "zstd":
+            return _zstd()
+    except Exception:
+        return None
+    return None
+
+
+def _gzip() -> Feed:
+    decoder = zlib.decompressobj(31)
+
+    def feed(data: bytes) -> bytes:
+        nonlocal decoder
+        out = decoder.decompress(data, LIMIT)
+        while decoder.eof and decoder.unused_data[:2] == b"\x1f\x8b":
+            rest = decoder.unused_data
+            decoder = zlib.decompressobj(31)
+            out += decoder.decompress(rest, LIMIT)
+        return out
+
+    return feed
+
+
+def _deflate() -> Feed:
+    decoder: Any = None
+
+    def feed(data: bytes) -> bytes:
+        nonlocal decoder
+        if decoder is None:
+            # RFC 9110 means zlib, some servers send the bare stream
+            wrapped = data[0] & 0x0F == 8 and (len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0)
+            decoder = zlib.decompressobj(15 if wrapped else -15)
+        return bytes(decoder.decompress(data, LIMIT))
+
+    return feed
+
+
+def _brotli() -> Feed:
+    decoder: Any = None
+    for library in ("brotli", "brotlicffi"):
+        try:
+            decoder = importlib.import_module(library).Decompressor()
+            break
+        except ImportError:
+            continue
+    if decoder is None:
+        raise ImportError("brotli")
+    process: Feed = getattr(decoder, "process", None) or decoder.decompress
+
+    def feed(data: bytes) -> bytes:
+        out = process(data)
+        while piece := process(b""):  # it may hold back what it has decoded
+            out += piece
+            if len(out) > LIMIT:
+                break
+        return out
+
+    return feed
+
+
+def _zstd() -> Feed:
+    try:
+        module = importlib.import_module("zstandard")
+    except ImportError:
+        plain: Feed = importlib.import_module("compression.zstd").ZstdDecompressor().decompress
+        return plain
+    feed: Feed = module.ZstdDecompressor().decompressobj(read_across_frames=True).decompress
+    return feed
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+
+def load(data: bytes | str) -> Any:
+    """Parse JSON; None where it is none."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError, MemoryError):
+        return None
+
+
+def tail_member(body: bytes, key: bytes) -> dict[str, Any] | None:
+    """Members of the top-level object from the last `key` to the end, without parsing what comes before.
+
+    What follows the key must parse, behind an opening brace, exactly to the end of the body: that proves
+    that the key is a member of the outermost object.
+    """
+    end = len(body)
+    at = body.rfind(b'"' + key + b'"', max(0, end - TAIL))
+    if at < 1 or body[max(0, at - TAIL) : at].rstrip()[-1:] not in (b",", b"{"):
+        return None
+    members = load(b"{" + body[at:])
+    return members if isinstance(members, dict) else None
+
+
+def elements(body: bytes) -> list[Any]:
+    """Leading elements of a JSON array that may be cut."""
+    whole = load(body)
+    if isinstance(whole, list):
+        return whole
+    text = body.decode("utf-8", "replace")
+    decoder = json.JSONDecoder()
+    found: list[Any] = []
+    at = text.find("[") + 1
+    while at < len(text):
+        if text[at] in " \t\r\n,":
+            at += 1
+            continue
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            break
+        found.append(value)
+    return found
+
+
+# --- streams -------------------------------------------------------------------------------------
+
+
+def sse_payloads(body: bytes) -> Iterator[bytes]:
+    """Yield the data of each server-sent event, by the book: LF, CRLF or CR, comments, data over several lines."""
+    if b"\r" in body:
+        body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data: list[bytes] = []
+    for line in body.removeprefix(_BOM).split(b"\n"):
+        if not line:
+            if data:
+                yield b"\n".join(data)
+                data = []
+        elif line.startswith(b"data:"):
+            data.append(line[5:].removeprefix(b" "))
+    if data:
+        yield b"\n".join(data)
+
+
+class Frame(NamedTuple):
+    """One message of an AWS event stream: where it starts, its event or exception type, its payload."""
+
+    offset: int
+    event: str
+    failed: bool
+    payload: bytes
+
+
+# bytes of a header's value by its type; 6 and 7 carry a length of their own
+_HEADER_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
+
+
+def aws_frames(body: bytes) -> Iterator[Frame]:
+    """Yield the frames of ``application/vnd.amazon.eventstream``; stop at the first that is cut or broken."""
+    at = 0
+    while at + 16 <= len(body):
+        total = int.from_bytes(body[at : at + 4], "big")
+        head = int.from_bytes(body[at + 4 : at + 8], "big")
+        checked = zlib.crc32(body[at : at + 8]) == int.from_bytes(body[at + 8 : at + 12], "big")
+        if not checked or total < head + 16 or at + total > len(body):
+            return
+        headers = _headers(body[at + 12 : at + 12 + head])
+        payload = body[at + 12 + head : at + total - 4]
+        if zlib.crc32(body[at : at + total - 4]) != int.from_bytes(body[at + total - 4 : at + total], "big"):
+            return
+        failed = headers.get(":message-type") in ("exception", "error")
+        event = headers.get(":exception-type" if failed else ":event-type") or headers.get(":error-code", "")
+        yield Frame(at, event, failed, _unwrap(payload) if event == "chunk" else payload)
+        at += total
+
+
+def _headers(data: bytes) -> dict[str, str]:
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(data):
+        size = data[at]
+        name = data[at + 1 : at + 1 + size].decode("utf-8", "replace")
+        at += 1 + size
+        if at >= len(data):
+            break
+        sort = data[at]
+        at += 1
+        if sort in (6, 7):
+            length = int.from_bytes(data[at : at + 2], "big")
+            found[name] = data[at + 2 : at + 2 + length].decode("utf-8", "replace")
+            at += 2 + length
+        elif sort in _HEADER_SIZES:
+            at += _HEADER_SIZES[sort]
+        else:
+            break
+    return found
+
+
+def _unwrap(payload: bytes) -> bytes:
+    """Payload of invoke-with-response-stream: JSON of the vendor, base64 in JSON."""
+    wrapped = load(payload)
+    if isinstance(wrapped, dict) and isinstance(wrapped.get("bytes"), str):
+        try:
+            return base64.b64decode(wrapped["bytes"])
+        except (binascii.Error, ValueError):
+            return b""
+    return payload

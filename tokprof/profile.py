@@ -1,0 +1,297 @@
+"""Profile: the table of one recording, and everything one can ask of it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from tokprof.analysis.rollup import Totals, by, totals
+from tokprof.recorder import Recording, clock
+from tokprof.span import CAPTURES
+from tokprof.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tokprof.analysis.tree import Tree
+    from tokprof.views.flamegraph import Flamegraph
+
+
+class Profile:
+    """What a recording found; live while it runs, final when it has ended.
+
+    It is the context manager that `tokprof.profile` returns, and the object that ``%%tokprof NAME`` binds.
+    """
+
+    def __init__(self, recording: Recording, metric: str = "tokens"):
+        self._recording = recording
+        self._metric = metric
+        self._lock = threading.RLock()
+        self._cache: dict[str, Any] = {}
+        self._cached_version: tuple[int, bool] = (-1, False)
+
+    # recording
+
+    def __enter__(self) -> Profile:
+        self._recording.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._recording.close()
+        remember(self)
+
+    async def __aenter__(self) -> Profile:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    @property
+    def recording(self) -> bool:
+        """Whether the recording still runs."""
+        return self._recording.is_open
+
+    # the table
+
+    @property
+    def title(self) -> str:
+        """Name of the root: ``In[7]`` or what was given to `tokprof.profile`."""
+        return self._recording.root.name
+
+    @property
+    def table(self) -> Table:
+        """The spans so far, linked and priced."""
+        return self._derived("table", lambda: Table.of(tuple(self._recording.spans), clock()))  # type: ignore[no-any-return]
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """One row a span, with the columns of `tokprof.table.SCHEMA`; tokens are counts, costs USD, times seconds.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A copy of your own: change it as you like.
+        """
+        return self.table.frame()
+
+    @property
+    def calls(self) -> pd.DataFrame:
+        """The rows of `df` that are model calls, retries and failures included."""
+        frame = self.df
+        return frame[frame["usage_source"].notna()]
+
+    @property
+    def totals(self) -> Totals:
+        """Tokens by kind, cost in USD, calls, errors, retries and seconds, with what is not known."""
+        return self._derived("totals", lambda: totals(self.table))  # type: ignore[no-any-return]
+
+    def by(self, *keys: str) -> pd.DataFrame:
+        """Group the calls by columns of `df` or by tags.
+
+        Parameters
+        ----------
+        *keys : str
+            ``"model"``, ``"function"``, ``"cell", "line"``, ``"tag:user"``, ...
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by the keys, most tokens first; see `tokprof.analysis.rollup.by`.
+
+        Raises
+        ------
+        ValueError
+            For a key that is no column.
+        """
+        return by(self.table, keys)
+
+    # the tree
+
+    @property
+    def call_tree(self) -> Tree:
+        """The tree in call order: what the flamegraph shows."""
+        from tokprof.analysis.tree import build
+
+        return self._derived("call_tree", lambda: build(self.table))  # type: ignore[no-any-return]
+
+    @property
+    def merged_tree(self) -> Tree:
+        """The tree with equal paths merged: what the text and the snapshot show."""
+        from tokprof.analysis.tree import build
+
+        return self._derived("merged_tree", lambda: build(self.table, merge=True))  # type: ignore[no-any-return]
+
+    def tree(self) -> pd.DataFrame:
+        """Self and total of every metric for root, frames, spans and calls, equal paths merged.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a node, in pre-order; see `tokprof.analysis.tree.frame`.
+        """
+        from tokprof.analysis.tree import frame
+
+        return frame(self.merged_tree)
+
+    def content(self, span_id: str) -> dict[str, str]:
+        """What was kept of the prompt and the answer of a call.
+
+        Parameters
+        ----------
+        span_id : str
+            As in `df`.
+
+        Returns
+        -------
+        dict of str to str
+            ``prompt`` and ``answer``; empty where nothing was kept.
+
+        Raises
+        ------
+        KeyError
+            For a span that is not in this profile.
+        """
+        for span in self.table.spans:
+            if f"{span.id & 0xFFFFFFFFFFFFFFFF:016x}" == span_id:
+                return dict(span.content or {})
+        raise KeyError(f"no span {span_id!r} in this profile; see prof.df.span_id")
+
+    # views
+
+    def flamegraph(self, metric: str | None = None) -> Flamegraph:
+        """Interactive flamegraph.
+
+        Parameters
+        ----------
+        metric : {"tokens", "input", "output", "cost", "time"}, optional
+            What the width of a node stands for at first.
+
+        Returns
+        -------
+        Flamegraph
+            ``.selection`` is the DataFrame of what was clicked.
+        """
+        from tokprof.views.flamegraph import Flamegraph
+
+        return Flamegraph(self, metric or self._metric)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One self-contained offline page: interactive flamegraph and tables, no prompt or answer inside.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Where to write it too.
+
+        Returns
+        -------
+        str
+            The page.
+        """
+        from tokprof.views.border import pack
+        from tokprof.views.page import document, state_of
+
+        meta = {"title": self.title, "duration_s": self.totals.seconds, "truncated": False}
+        block = pack(self.table, self.call_tree, meta)
+        body = f'<div data-tokprof="0"></div>{self.snapshot()}'
+        page = document(f"tokprof {self.title}", body, {"0": state_of(block, self._metric)})
+        if path is not None:
+            Path(path).write_text(page, encoding="utf-8")
+        return page
+
+    def snapshot(self) -> str:
+        """Static HTML without script: what a saved notebook keeps."""
+        from tokprof.views.static import render
+
+        return render(f"tokprof {self.title}", self.table, self.merged_tree, self.totals)
+
+    def __str__(self) -> str:
+        from tokprof.views.text import render
+
+        return render(self.title, self.merged_tree, self.totals)
+
+    def __repr__(self) -> str:
+        from tokprof.views.words import summary
+
+        state = "recording, " if self.recording else ""
+        return f"<Profile {self.title}: {state}{', '.join(summary(self.totals))}>"
+
+    def _ipython_display_(self) -> None:
+        from tokprof.views.display import show
+
+        show(self)
+
+    def _derived(self, name: str, make: Any) -> Any:
+        version = (self._recording.version, self._recording.is_open)
+        with self._lock:
+            if version != self._cached_version or version[1]:
+                self._cache.clear()
+                self._cached_version = version
+            if name not in self._cache:
+                self._cache[name] = make()
+            return self._cache[name]
+
+
+_last: list[Profile] = []
+
+
+def remember(profile: Profile) -> None:
+    """Make a profile the one that `last` gives."""
+    _last[:] = [profile]
+
+
+def last() -> Profile | None:
+    """Give the newest profile that has ended; None before the first."""
+    return _last[-1] if _last else None
+
+
+def profile(
+    name: str | None = None,
+    *,
+    capture: str = "none",
+    metric: str = "tokens",
+    live: bool = True,
+    **tags: str,
+) -> Profile:
+    """Record every model call made inside a ``with`` (or ``async with``) block.
+
+    Parameters
+    ----------
+    name : str, optional
+        Of the profile: its title, and the name of its root.
+    capture : {"none", "preview", "full"}
+        How much of prompts and answers is kept, in this process's memory: nothing, 500 characters of the last message
+        and of the answer, or everything. Nothing of it is written to a notebook or file.
+    metric : {"tokens", "input", "output", "cost", "time"}
+        What views show first.
+    live : bool
+        Whether views may update while the block runs.
+    **tags : str
+        Put on every span.
+
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    ValueError
+        For an unknown `capture` or `metric`.
+
+    Examples
+    --------
+    >>> with tokprof.profile() as prof:
+    ...     agent.run("...")
+    >>> prof.totals.cost
+    """
+    if capture not in CAPTURES:
+        raise ValueError(f"{capture!r} is no way to capture; known: {', '.join(CAPTURES)}")
+    if metric not in ("tokens", "input", "output", "cost", "time"):
+        raise ValueError(f"{metric!r} is no metric; known: tokens, input, output, cost, time")
+    return Profile(Recording(name or "profile", "profile", capture, {key: str(value) for key, value in tags.items()}), metric)

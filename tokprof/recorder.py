@@ -1,0 +1,206 @@
+"""Recording: spans open and close, and find their parents.
+
+A scope is a recording with its current span. It travels in a ContextVar, so that a task belongs to whoever created it,
+also after the cell that created it has ended. A thread that was started without a context falls back on the newest
+open recording.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from typing import Protocol
+
+from tokprof.span import Span
+from tokprof.stack import snapshot
+
+_ids = itertools.count(secrets.randbits(62) | 1)
+_lock = threading.Lock()
+_open: list[Recording] = []
+_warned: set[str] = set()
+
+on_first_open: list[Callable[[], None]] = []
+"""Called before a recording opens: the capture layer puts its hooks in."""
+
+wall_clock: Callable[[], int] = time.time_ns
+"""Nanoseconds since the Unix epoch. A test may set it."""
+
+clock: Callable[[], int] = time.perf_counter_ns
+"""Nanoseconds on a clock that never goes back. A test may set it."""
+
+
+class Pending(Protocol):
+    """Work in flight that becomes a span when it ends."""
+
+    def flush(self) -> None:
+        """Record what is known so far; the work may go on and amend its span."""
+
+
+class Recording:
+    """An append-only list of spans under one root.
+
+    Parameters
+    ----------
+    name : str
+        Of the root span, for instance ``In[7]``.
+    kind : str
+        Of the root span: ``cell`` or ``profile``.
+    capture : {"none", "preview", "full"}
+        How much of prompts and answers is kept, in memory.
+    tags : dict of str to str, optional
+        Put on every span.
+    """
+
+    def __init__(self, name: str, kind: str = "profile", capture: str = "none", tags: dict[str, str] | None = None):
+        self.outer: Recording | None = None
+        self.capture = capture
+        self.tags = dict(tags or {})
+        self.pending: dict[int, Pending] = {}
+        self.failed_attempts: dict[tuple[str, str, int], int] = {}
+        self.spans: list[Span] = []
+        self.version = 0
+        self.is_open = False
+        self.root = new_span(name, kind, None)
+        self.scope = (self, self.root)
+        self._token: Token[tuple[Recording, Span] | None] | None = None
+
+    def open(self) -> None:
+        """Begin: from here on, calls of this context belong to this recording.
+
+        Raises
+        ------
+        RuntimeError
+            If it was opened before.
+        """
+        if self.spans:
+            raise RuntimeError("this profile has been recorded already; make a new one with tokprof.profile()")
+        if outer := current():
+            self.outer, self.root.parent = outer
+        self.root.start, self.root.opened = wall_clock(), clock()
+        self.add(self.root)
+        for prepare in on_first_open:
+            prepare()
+        self.is_open = True
+        with _lock:
+            _open.append(self)
+        self._token = _scope.set(self.scope)
+
+    def close(self) -> None:
+        """End: what is still in flight is recorded as far as it got, and may be amended later."""
+        with _lock:
+            if self in _open:
+                _open.remove(self)
+        leave(self._token, self.scope)
+        for work in list(self.pending.values()):
+            work.flush()
+        self.is_open = False
+        end_span(self.root, "ok")
+        self.changed()
+
+    def add(self, span: Span) -> None:
+        """Append a span, here and in the recordings around this one."""
+        recording: Recording | None = self
+        while recording is not None:
+            if recording.tags:
+                span.tags = recording.tags | (span.tags or {})
+            recording.spans.append(span)
+            recording.version += 1
+            recording = recording.outer
+
+    def changed(self) -> None:
+        """Say that a span which is already in the list was amended."""
+        recording: Recording | None = self
+        while recording is not None:
+            recording.version += 1
+            recording = recording.outer
+
+
+_scope: ContextVar[tuple[Recording, Span] | None] = ContextVar("tokprof_scope", default=None)
+
+
+def current() -> tuple[Recording, Span] | None:
+    """Give the recording and the span that work begun here and now belongs to."""
+    return _scope.get() or (_open[-1].scope if _open else None)
+
+
+def open_recordings() -> list[Recording]:
+    """Recordings that have begun and not ended, oldest first."""
+    return list(_open)
+
+
+def leave(token: Token[tuple[Recording, Span] | None] | None, scope: tuple[Recording, Span]) -> None:
+    """Take back a scope that was entered with `token`.
+
+    Cells and generators may end in another context than the one they began in, where a token is worth nothing.
+    """
+    if token is None:
+        return
+    try:
+        _scope.reset(token)
+    except ValueError:
+        if _scope.get() is scope:
+            _scope.set(None)
+
+
+def forget_scope() -> None:
+    """Belong to nobody: what a cell does before it begins its own recording."""
+    _scope.set(None)
+
+
+def new_span(name: str, kind: str, parent: Span | None) -> Span:
+    """Open a span that starts now, in this thread and task."""
+    return Span(
+        id=next(_ids),
+        parent=parent,
+        name=name,
+        kind=kind,
+        start=wall_clock(),
+        opened=clock(),
+        stack=snapshot(2),
+        thread=threading.current_thread().name,
+        task=_task_name(),
+    )
+
+
+def end_span(span: Span, status: str, error: str | None = None) -> None:
+    """Close a span now; the clock never runs backwards."""
+    span.closed = max(clock(), span.opened)
+    span.status = status
+    span.error = error
+
+
+def _task_name() -> str | None:
+    if asyncio._get_running_loop() is None:
+        return None
+    task = asyncio.current_task()
+    return task.get_name() if task else None
+
+
+def warn_once(where: str, error: BaseException) -> None:
+    """Tell the user, once for each `where`, that tokprof failed and the program goes on."""
+    if where in _warned:
+        return
+    _warned.add(where)
+    message = f"tokprof could not {where} and leaves it out of the profile; your program goes on ({error!r})"
+    try:
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    except Warning:  # under `-W error` a warning is an exception, and the program must not see it
+        print(message, file=sys.stderr)
+
+
+def describe(error: BaseException) -> str:
+    """Type and first line of an error, at most 300 characters."""
+    text = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
+
+
+def status_of(error: BaseException) -> str:
+    """``cancelled`` for what stops a program from outside, ``error`` for the rest."""
+    return "cancelled" if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit) else "error"

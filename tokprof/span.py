@@ -1,0 +1,241 @@
+"""The vocabulary: what a span is, which kinds there are, and how tokens are counted.
+
+Canonical rule of usage: input includes cache reads and cache writes, output includes reasoning
+(as in the OpenTelemetry GenAI conventions). ``None`` is "not known", never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, get_args
+
+Kind = Literal[
+    "cell",
+    "profile",
+    "agent",
+    "workflow",
+    "task",
+    "tool",
+    "retriever",
+    "embedding",
+    "reranker",
+    "guardrail",
+    "evaluator",
+    "prompt",
+    "chain",
+    "llm",
+]
+Status = Literal["ok", "error", "cancelled", "partial", "open"]
+Source = Literal["reported", "derived", "estimated", "partial", "missing"]
+CostSource = Literal["reported", "priced", "custom", "missing"]
+Capture = Literal["none", "preview", "full"]
+
+KINDS: tuple[str, ...] = get_args(Kind)
+STATUSES: tuple[str, ...] = get_args(Status)
+SOURCES: tuple[str, ...] = get_args(Source)
+CAPTURES: tuple[str, ...] = get_args(Capture)
+
+TOKEN_FIELDS = (
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "input_image_tokens",
+    "output_audio_tokens",
+    "output_image_tokens",
+)
+
+
+@dataclass(slots=True)
+class Usage:
+    """Tokens of one call, by kind.
+
+    Attributes
+    ----------
+    input_tokens, output_tokens : int or None
+        All that went in (cache reads and writes included) and all that came out (reasoning included).
+    cache_read_tokens, cache_write_tokens, input_audio_tokens, input_image_tokens : int or None
+        Parts of the input.
+    reasoning_tokens, output_audio_tokens, output_image_tokens : int or None
+        Parts of the output.
+    cache_write_1h_tokens : int or None
+        The part of the cache writes that lives for an hour; it has a price of its own.
+    total_tokens : int or None
+        Input plus output; None where one of them is not known.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    output_image_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Input plus output."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return self.input_tokens + self.output_tokens
+
+
+class Frame(NamedTuple):
+    """One Python function of the user's on the stack.
+
+    Attributes
+    ----------
+    function : str
+        Qualified name; ``<module>`` for the top level of a cell or file.
+    file : str
+        File name as the interpreter knows it; for a cell, the name that the kernel gave to its source.
+    line : int
+        Line that was running, from 1.
+    cell : int or None
+        Execution count of the cell that holds the line; None for a file.
+    """
+
+    function: str
+    file: str
+    line: int
+    cell: int | None
+
+    @property
+    def where(self) -> str:
+        """``In[7]:12`` for a cell, ``agent.py:12`` for a file."""
+        if self.cell is not None:
+            return f"In[{self.cell}]:{self.line}"
+        return f"{self.file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{self.line}"
+
+    def __repr__(self) -> str:
+        return f"{self.function} ({self.where})"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One HTTP request and its answer, as they crossed the wire.
+
+    Attributes
+    ----------
+    method, host, path : str
+        Of the request; `host` with the port where it is not the default one, `path` without the query.
+    request : bytes or None
+        Body as sent; None where it could not be read (a stream, a file).
+    request_type : str
+        Content type of the request, lower case.
+    http_status : int or None
+        None while no answer has come.
+    content_type, content_encoding : str
+        Of the answer, lower case.
+    headers : dict of str to str
+        The few headers of the answer that tell usage (``x-amzn-bedrock-*``), lower case names.
+    chunks : list of bytes
+        The body as on the wire, still encoded as `content_encoding` says.
+    complete : bool
+        Whether the body was read to its end.
+    """
+
+    method: str
+    host: str
+    path: str
+    request: bytes | None
+    request_type: str = ""
+    http_status: int | None = None
+    content_type: str = ""
+    content_encoding: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    chunks: list[bytes] = field(default_factory=list)
+    complete: bool = False
+
+
+@dataclass(slots=True)
+class Reading:
+    """What an exchange tells of a model call.
+
+    Attributes
+    ----------
+    operation : str
+        ``chat``, ``completions``, ``responses``, ``messages``, ``embeddings``, ``generate_content``, ``rerank``, ...
+    kind : str
+        ``llm``, ``embedding`` or ``reranker``.
+    provider : str or None
+        By the names of the OpenTelemetry conventions; None for a host that is not known.
+    model, request_model : str or None
+        Model that answered, and model that was asked for.
+    stream : bool
+        Whether the answer came as a stream of events.
+    finish_reason : str or None
+        As the provider says it.
+    usage : Usage
+    source : str
+        Provenance of `usage`: ``reported``, ``derived``, ``partial`` (a lower bound) or ``missing``.
+    usage_raw : str or None
+        The provider's own usage object, as JSON.
+    cost : float or None
+        USD, where the provider told it.
+    error : str or None
+        What the provider said went wrong, in short.
+    first_token_at : int or None
+        Index into the exchange's chunks of the one that carries the first generated token of a stream.
+    """
+
+    operation: str
+    kind: str
+    provider: str | None = None
+    model: str | None = None
+    request_model: str | None = None
+    stream: bool = False
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    source: str = "missing"
+    usage_raw: str | None = None
+    cost: float | None = None
+    error: str | None = None
+    first_token_at: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Span:
+    """One timed step: a model call, or a named step around it.
+
+    Times are integers in nanoseconds: `start` since the Unix epoch, `opened` and `closed` on the monotonic clock.
+    The columns of ``Profile.df`` document the other fields.
+    """
+
+    id: int
+    parent: Span | None
+    name: str
+    kind: str
+    start: int
+    opened: int
+    closed: int | None = None
+    status: str = "open"
+    error: str | None = None
+    first_token: int | None = None
+    late: bool = False
+    stack: tuple[Frame, ...] = ()
+    thread: str = ""
+    task: str | None = None
+    provider: str | None = None
+    operation: str | None = None
+    model: str | None = None
+    request_model: str | None = None
+    host: str | None = None
+    http_status: int | None = None
+    attempt: int | None = None
+    stream: bool | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    source: str | None = None
+    tokenizer: str | None = None
+    usage_raw: str | None = None
+    cost: float | None = None
+    cost_source: str | None = None
+    tags: dict[str, str] | None = None
+    content: dict[str, str] | None = None

@@ -1,0 +1,220 @@
+"""Named steps: ``tokprof.span`` as a context manager and as a decorator."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextvars import Token
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+from tokprof.recorder import Recording, _scope, current, describe, end_span, leave, new_span, status_of
+from tokprof.span import KINDS, Span, Usage
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SpanHandle:
+    """What ``with tokprof.span(...) as s`` gives: the place to record figures on the span.
+
+    Attributes
+    ----------
+    span : Span or None
+        None while nothing is being recorded; everything is then without effect.
+    """
+
+    __slots__ = ("_recording", "span")
+
+    def __init__(self, recording: Recording | None, span: Span | None):
+        self._recording = recording
+        self.span = span
+
+    def record(
+        self,
+        *,
+        model: str | None = None,
+        provider: str | None = None,
+        operation: str = "chat",
+        cost: float | None = None,
+        **tokens: int | None,
+    ) -> None:
+        """Record the usage of a model that tokprof does not see on the wire (in-process, another protocol).
+
+        Parameters
+        ----------
+        model, provider : str, optional
+            Used to look up the price.
+        operation : str
+            ``chat``, ``embeddings``, ...
+        cost : float, optional
+            USD, where you know it; it wins over the price list.
+        **tokens : int
+            ``input_tokens`` (cache included), ``output_tokens`` (reasoning included), ``cache_read_tokens``,
+            ``cache_write_tokens``, ``reasoning_tokens`` and the audio and image parts.
+
+        Raises
+        ------
+        ValueError
+            For a negative figure or a name that is no kind of token.
+        """
+        for key, value in tokens.items():
+            if key not in Usage.__slots__:
+                raise ValueError(f"{key!r} is no kind of token; known: {', '.join(Usage.__slots__)}")
+            if value is not None and value < 0:
+                raise ValueError(f"{key} must be 0 or more, not {value}")
+        if cost is not None and not cost >= 0:
+            raise ValueError(f"cost must be 0 or more (USD), not {cost}")
+        if self.span is None or self._recording is None:
+            return
+        span = self.span
+        span.model, span.provider, span.operation = model, provider, operation
+        span.usage = Usage(**tokens)
+        known = span.usage.input_tokens is not None or span.usage.output_tokens is not None
+        span.source = "reported" if known else "missing"
+        if cost is not None:
+            span.cost, span.cost_source = cost, "reported"
+        self._recording.changed()
+
+    def tag(self, **tags: str) -> None:
+        """Add tags to the span."""
+        if self.span is not None and self._recording is not None:
+            self.span.tags = (self.span.tags or {}) | {key: str(value) for key, value in tags.items()}
+            self._recording.changed()
+
+
+class SpanScope:
+    """A named step: a context manager (sync and async) and a decorator; see `tokprof.span`."""
+
+    __slots__ = ("_entered", "_kind", "_name", "_tags")
+
+    def __init__(self, name: str, kind: str, tags: dict[str, str]):
+        self._name = name
+        self._kind = kind
+        self._tags = tags
+        self._entered: list[tuple[Recording, Span, Token[Any]] | None] = []
+
+    def __enter__(self) -> SpanHandle:
+        scope = current()
+        if scope is None:
+            self._entered.append(None)
+            return SpanHandle(None, None)
+        recording, parent = scope
+        span = new_span(self._name or "span", self._kind, parent)
+        if self._tags:
+            span.tags = dict(self._tags)
+        span.late = not recording.is_open
+        recording.add(span)
+        self._entered.append((recording, span, _scope.set((recording, span))))
+        return SpanHandle(recording, span)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        entered = self._entered.pop()
+        if entered is None:
+            return
+        recording, span, token = entered
+        leave(token, (recording, span))
+        if error is None:
+            end_span(span, "ok")
+        else:
+            end_span(span, status_of(error), describe(error))
+        recording.changed()
+
+    async def __aenter__(self) -> SpanHandle:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def __call__(self, function: F) -> F:
+        return _decorated(function, self._name, self._kind, self._tags)
+
+
+@overload
+def span(name: str | None = None, *, kind: str = "task", **tags: str) -> SpanScope: ...
+@overload
+def span(name: F) -> F: ...
+def span(name: Any = None, *, kind: str = "task", **tags: str) -> Any:
+    """Name a step, so that the calls made inside are shown under it.
+
+    Parameters
+    ----------
+    name : str, optional
+        Shown in every view; a decorated function gives its own name.
+    kind : str
+        ``agent``, ``workflow``, ``task``, ``tool``, ``retriever``, ... (`tokprof.span.KINDS`).
+    **tags : str
+        Kept on the span; ``prof.by("tag:user")`` groups by them.
+
+    Returns
+    -------
+    SpanScope
+        For ``with`` and ``async with`` (which give a `SpanHandle`), and for ``@``.
+
+    Raises
+    ------
+    ValueError
+        For a kind that does not exist.
+
+    Examples
+    --------
+    >>> with span("plan", kind="agent", user="u1") as step:
+    ...     step.tag(round="2")
+    >>> @span(kind="tool")
+    ... def search(query): ...
+    """
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is no kind of span; known: {', '.join(KINDS)}")
+    if callable(name):
+        return _decorated(name, "", kind, {})
+    return SpanScope(name or "", kind, {key: str(value) for key, value in tags.items()})
+
+
+def _decorated(function: F, name: str, kind: str, tags: dict[str, str]) -> F:
+    if isinstance(function, classmethod | staticmethod):
+        return type(function)(_decorated(function.__func__, name, kind, tags))  # type: ignore[return-value]
+    title = name or getattr(function, "__qualname__", type(function).__name__)
+
+    def scope() -> SpanScope:
+        return SpanScope(title, kind, tags)
+
+    wrapper: Callable[..., Any]
+    if inspect.isasyncgenfunction(function):
+
+        async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+            with scope():
+                generator = function(*args, **kwargs)
+                try:
+                    sent = None
+                    while True:
+                        sent = yield await generator.asend(sent)
+                except StopAsyncIteration:
+                    return
+                finally:
+                    await generator.aclose()
+
+    elif inspect.isgeneratorfunction(function):
+
+        def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            with scope():
+                return (yield from function(*args, **kwargs))
+
+    elif inspect.iscoroutinefunction(function):
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with scope():
+                return await function(*args, **kwargs)
+
+    else:
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if current() is None:
+                return function(*args, **kwargs)
+            with scope():
+                return function(*args, **kwargs)
+
+    return functools.wraps(function)(wrapper)  # type: ignore[return-value]

@@ -1,0 +1,96 @@
+"""The flamegraph widget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tokprof.profile import Profile
+
+STATIC = Path(__file__).parent.parent / "static"
+METRICS = ("tokens", "input", "output", "cost", "time")
+SNAPSHOT_NODES = 2_000
+"""Nodes of the block that is part of the widget's state, and so of a saved notebook (some 100 bytes each)."""
+
+
+class Flamegraph(anywidget.AnyWidget):  # type: ignore[misc]
+    """Interactive flamegraph of a profile.
+
+    Parameters
+    ----------
+    profile : Profile
+    metric : {"tokens", "input", "output", "cost", "time"}
+        What the width of a node stands for at first; the reader may switch.
+
+    Attributes
+    ----------
+    selection : pandas.DataFrame
+        Rows of ``prof.df`` at or below the node that was clicked; empty while none is chosen.
+    """
+
+    _esm = STATIC / "flamegraph.js"
+    _css = STATIC / "flamegraph.css"
+    _block = traitlets.Bytes().tag(sync=True)
+    _selected = traitlets.Int(-1).tag(sync=True)
+    metric = traitlets.Enum(METRICS, "tokens").tag(sync=True)
+    height = traitlets.Int(420).tag(sync=True)
+
+    def __init__(self, profile: Profile, metric: str = "tokens", **kwargs: Any):
+        if metric not in METRICS:
+            raise ValueError(f"{metric!r} is no metric; known: {', '.join(METRICS)}")
+        self.profile = profile
+        self._selected_node = -1
+        super().__init__(metric=metric, _block=self._pack(SNAPSHOT_NODES), **kwargs)
+        self.on_msg(self._on_message)
+
+    def refresh(self) -> None:
+        """Show the profile as it is now."""
+        self._block = self._pack(SNAPSHOT_NODES)
+
+    @property
+    def selected_span(self) -> str | None:
+        """Name of the node that was clicked; None while none is chosen."""
+        node = self._selected_node
+        return self.profile.call_tree.name[node] if 0 <= node < len(self.profile.call_tree) else None
+
+    @property
+    def selection(self) -> pd.DataFrame:
+        """Rows of ``prof.df`` at or below the node that was clicked."""
+        tree = self.profile.call_tree
+        rows = tree.rows_below(self._selected_node) if 0 <= self._selected_node < len(tree) else []
+        return self.profile.df.iloc[rows]
+
+    def select(self, node: int) -> None:
+        """Choose a node of ``prof.call_tree`` from Python; -1 chooses none."""
+        self._selected_node = node
+        self._selected = node
+
+    def _pack(self, limit: int | None) -> bytes:
+        from tokprof.views.border import pack
+        from tokprof.views.prune import prune
+
+        profile = self.profile
+        tree = profile.call_tree
+        shown = tree if limit is None else prune(tree, limit)
+        meta = {
+            "title": profile.title,
+            "duration_s": profile.totals.seconds,
+            "truncated": len(shown) < len(tree),
+            "nodes": len(tree),
+        }
+        return pack(profile.table, shown, meta)
+
+    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        """Take a message of the front end; it may come in another thread, and from anybody, so it is checked."""
+        if not isinstance(content, dict):
+            return
+        if content.get("type") == "select" and isinstance(content.get("node"), int):
+            self.select(content["node"])
+        elif content.get("type") == "block":
+            self.send({"type": "block"}, [self._pack(None)])

@@ -1,0 +1,78 @@
+"""Figures in words: one way to write tokens, money and time, wherever they are shown."""
+
+from __future__ import annotations
+
+import re
+
+from tokprof.analysis.rollup import Totals
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def clean(text: str, limit: int = 120) -> str:
+    """Make a name safe for one line of text: no control or direction marks, at most `limit` characters."""
+    short = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text[: limit + 1])
+    return short if len(short) <= limit else short[: limit - 1] + "…"
+
+
+def tokens(count: float) -> str:
+    """``12,345``."""
+    return f"{round(count):,}"
+
+
+def usd(amount: float) -> str:
+    """``$0.0123``: as many places as an amount of money needs to say something."""
+    if amount and abs(amount) < 0.01:
+        return f"${amount:.6f}".rstrip("0")
+    return f"${amount:,.4f}" if amount < 1 else f"${amount:,.2f}"
+
+
+def seconds(value: float) -> str:
+    """``340 ms``, ``8.2 s``, ``3 min 05 s``."""
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms"
+    if value < 59.95:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def count(number: int, thing: str) -> str:
+    """``1 call``, ``3 calls``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {_plural(thing)}"
+
+
+def _plural(thing: str) -> str:
+    return f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+
+
+def summary(totals: Totals) -> list[str]:
+    """Say what a profile comes to, most important first, with what is not known."""
+    if not totals.calls:
+        return ["no model calls", seconds(totals.seconds)]
+    bound = "≥ " if totals.unknown_calls else "~ " if totals.provenance.get("estimated") else ""
+    parts = [f"{bound}{tokens(totals.total_tokens)} tokens"]
+    if totals.unpriced_calls < totals.calls - totals.errors or totals.cost:
+        parts.append(f"{'≥ ' if totals.unpriced_calls else ''}{usd(totals.cost)}")
+    else:
+        parts.append("price unknown")
+    parts.append(count(totals.calls, "call"))
+    if totals.errors:
+        parts.append(f"{totals.errors} failed")
+    if totals.retries:
+        parts.append(count(totals.retries, "retry"))
+    parts.append(seconds(totals.seconds))
+    return parts
+
+
+def doubts(totals: Totals) -> list[str]:
+    """Sentences about what the sums leave out."""
+    said = []
+    missing = totals.unknown_calls
+    if missing:
+        said.append(f"{count(missing, 'call')} did not tell all of their tokens: the sums are lower bounds.")
+    if estimated := totals.provenance.get("estimated", 0):
+        said.append(f"{count(estimated, 'call')} estimated by a tokenizer.")
+    if totals.unpriced_calls:
+        said.append(f"{count(totals.unpriced_calls, 'call')} without a known price.")
+    return said
