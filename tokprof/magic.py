@@ -1,7 +1,8 @@
 """``%%tokprof`` and ``%tokprof``: options, settings, and how a magic line gets out of IPython's way.
 
-A magic that runs its cell itself loses top-level ``await``, the cell's number and its lines. So an input transform takes
-the line out (and keeps the line count), IPython runs the cell as any other, and `tokprof.cells` listens to its events.
+A magic that runs its cell itself loses top-level ``await``, the cell's number and its lines. So an input transform
+takes the line out (and keeps the line count), IPython runs the cell as any other, and `tokprof.cells` listens to its
+events.
 The magics below are registered too: for ``%%tokprof?``, completion, usage errors and ``%tokprof``.
 """
 
@@ -49,7 +50,7 @@ _PARSER = _parser()
 
 
 @magics_class
-class TokProf(Magics):  # type: ignore[misc]
+class TokProf(Magics):
     """Settings of tokprof: the defaults of ``%%tokprof``'s options."""
 
     view = Enum(_VIEWS, "auto", help="What a profiled cell shows.").tag(config=True)
@@ -60,6 +61,7 @@ class TokProf(Magics):  # type: ignore[misc]
 
     def __init__(self, shell: InteractiveShell):
         super().__init__(shell=shell)
+        self.ip = shell
         self.always = False
         self.cells = CellProfiler(shell, self.plan_of)
 
@@ -123,7 +125,7 @@ class TokProf(Magics):  # type: ignore[misc]
         return [*lines[:first], f"# {lines[first].strip()}\n", *rest]
 
     @line_cell_magic
-    def tokprof(self, line: str, cell: str | None = None) -> Any:
+    def tokprof(self, line: str, cell: str | None = None) -> Any:  # noqa: D102 (made below, from the parser)
         if cell is not None:
             return self._run_cell(line, cell)
         command = line.strip()
@@ -142,7 +144,7 @@ class TokProf(Magics):  # type: ignore[misc]
     def _run_cell(self, line: str, cell: str) -> None:
         """Reached for wrong options, and where somebody calls the magic by `run_cell_magic`."""
         self.plan(line)
-        self.shell.run_cell(f"{_MAGIC} {line}\n{cell}")
+        self.ip.run_cell(f"{_MAGIC} {line}\n{cell}")
 
     def _profile_expression(self, code: str) -> None:
         plan = self.plan("")
@@ -150,7 +152,7 @@ class TokProf(Magics):  # type: ignore[misc]
         profile = Profile(recording, plan.metric)
         recording.open()
         try:
-            self.shell.ex(code)
+            self.ip.ex(code)
         finally:
             recording.close()
             remember(profile)
@@ -181,6 +183,11 @@ def magic_line(raw_cell: str) -> str | None:
     return None
 
 
+def _settings(shell: InteractiveShell) -> list[Any]:
+    """What ``%config`` lists."""
+    return shell.configurables
+
+
 _loaded: dict[int, TokProf] = {}
 
 
@@ -190,8 +197,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         return
     magics = TokProf(shell)
     shell.register_magics(magics)
-    if magics not in shell.configurables:
-        shell.configurables.append(magics)
+    _settings(shell).append(magics)
     shell.input_transformers_cleanup.insert(0, magics.take_out)
     magics.cells.register()
     _loaded[id(shell)] = magics
@@ -205,8 +211,8 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     magics.cells.unregister()
     if magics.take_out in shell.input_transformers_cleanup:
         shell.input_transformers_cleanup.remove(magics.take_out)
-    if magics in shell.configurables:
-        shell.configurables.remove(magics)
+    if magics in _settings(shell):
+        _settings(shell).remove(magics)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("tokprof", None)
     uninstall()

@@ -294,4 +294,6 @@ def profile(
         raise ValueError(f"{capture!r} is no way to capture; known: {', '.join(CAPTURES)}")
     if metric not in ("tokens", "input", "output", "cost", "time"):
         raise ValueError(f"{metric!r} is no metric; known: tokens, input, output, cost, time")
-    return Profile(Recording(name or "profile", "profile", capture, {key: str(value) for key, value in tags.items()}), metric)
+    return Profile(
+        Recording(name or "profile", "profile", capture, {key: str(value) for key, value in tags.items()}), metric
+    )

@@ -130,11 +130,6 @@ def current() -> tuple[Recording, Span] | None:
     return _scope.get() or (_open[-1].scope if _open else None)
 
 
-def open_recordings() -> list[Recording]:
-    """Recordings that have begun and not ended, oldest first."""
-    return list(_open)
-
-
 def leave(token: Token[tuple[Recording, Span] | None] | None, scope: tuple[Recording, Span]) -> None:
     """Take back a scope that was entered with `token`.
 

@@ -6,6 +6,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from tokprof.span import Frame
 
@@ -51,7 +52,7 @@ def snapshot(depth: int = 1) -> tuple[Frame, ...]:
         _frames.clear()
         _stacks.clear()
     found: list[Frame] = []
-    frame = sys._getframe(depth)
+    frame: FrameType | None = sys._getframe(depth)
     resolve, known, frames = cell_of, _is_user, _frames
     while frame is not None:
         code = frame.f_code
@@ -66,7 +67,7 @@ def snapshot(depth: int = 1) -> tuple[Frame, ...]:
             if kept is None:
                 kept = frames[key] = Frame(code.co_qualname, file, line, key[3])
             found.append(kept)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     found.reverse()
     stack = tuple(found)
     return _stacks.setdefault(stack, stack)

@@ -131,6 +131,7 @@ class SpanScope:
         self.__exit__(kind, error, traceback)
 
     def __call__(self, function: F) -> F:
+        """Decorate a function, coroutine function, generator or async generator."""
         return _decorated(function, self._name, self._kind, self._tags)
 
 
@@ -176,7 +177,7 @@ def span(name: Any = None, *, kind: str = "task", **tags: str) -> Any:
 
 def _decorated(function: F, name: str, kind: str, tags: dict[str, str]) -> F:
     if isinstance(function, classmethod | staticmethod):
-        return type(function)(_decorated(function.__func__, name, kind, tags))  # type: ignore[return-value]
+        return type(function)(_decorated(function.__func__, name, kind, tags))
     title = name or getattr(function, "__qualname__", type(function).__name__)
 
     def scope() -> SpanScope:

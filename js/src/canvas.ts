@@ -142,7 +142,14 @@ export class Painter {
     let style = "";
     const marks: [node: number, left: number][] = [];
     forEachMark(scene, row, (node, left) => marks.push([node, left]));
-    forEachBox(layout, row, view, width, (node, left, wide) => {
+    forEachBox(layout, row, view, width, (first, left, wide, count, place) => {
+      // A block of many boxes takes the looks of the first match in it, so that nothing found is hidden.
+      let node = first;
+      for (let i = place; match !== null && i < place + count; i++) {
+        if (!match.mask[layout.order[i]!]) continue;
+        node = layout.order[i]!;
+        break;
+      }
       const swatch = theme.swatches[coloring.color[node]!]!;
       const muted = match !== null && !match.mask[node];
       const fill = muted ? swatch.mutedFill : swatch.fill;
@@ -228,7 +235,7 @@ export class Painter {
     const value = shortAmount(tree, layout.metric, node);
     const wide = this.measure(value);
     if (room > this.measure(text) + wide + 16 && to <= width + 4 && value) {
-      context.globalAlpha = 0.72;
+      context.globalAlpha = 0.8;
       context.fillText(value, right - wide, middle);
       context.globalAlpha = 1;
     }

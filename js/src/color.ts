@@ -56,7 +56,7 @@ export function contrast(a: Rgb, b: Rgb): number {
   return (hi + 0.05) / (lo + 0.05);
 }
 
-const DARK_INK: Rgb = [17, 20, 24];
+const DARK_INK: Rgb = [8, 10, 12];
 const LIGHT_INK: Rgb = [255, 255, 255];
 
 export function inkOn(fill: Rgb): Rgb {
@@ -71,7 +71,7 @@ export function isDark(background: Rgb): boolean {
 
 export function fills(background: Rgb, foreground: Rgb): Rgb[] {
   const dark = isDark(background);
-  const colors = OKABE_ITO.map((color) => mix(color, background, dark ? 0.12 : 0.22));
+  const colors = OKABE_ITO.map((color) => mix(color, background, dark ? 0.05 : 0.22));
   const quiet = dark ? [0.13, 0.22, 0.3] : [0.075, 0.14, 0.2];
   return [...colors, ...quiet.map((t) => mix(background, foreground, t))];
 }

@@ -23,8 +23,8 @@ function firstStartingAt({ order, x }: Layout, lo: number, hi: number, at: numbe
   return lo;
 }
 
-/** Called with a node, its left edge and width in pixels, and how many boxes the block stands for. */
-export type Draw = (node: number, left: number, width: number, count: number) => void;
+/** Called with a node, its left edge and width in pixels, how many boxes the block stands for, and its place in `order`. */
+export type Draw = (node: number, left: number, width: number, count: number, place: number) => void;
 
 /** Visits what is visible of a row. A run of boxes below one pixel becomes one block, and the search jumps to the next pixel. */
 export function forEachBox(layout: Layout, row: number, view: View, width: number, draw: Draw): void {
@@ -40,7 +40,7 @@ export function forEachBox(layout: Layout, row: number, view: View, width: numbe
     if (left >= width) return;
     const wide = w[node]! * scale;
     if (wide >= 1) {
-      draw(node, left, wide, 1);
+      draw(node, left, wide, 1, i);
       i++;
       continue;
     }
@@ -52,7 +52,7 @@ export function forEachBox(layout: Layout, row: number, view: View, width: numbe
       const tail = order[next - 1]!;
       if (w[tail]! * scale >= 1) end = next - 1;
     }
-    draw(node, pixel, 1, end - i);
+    draw(node, pixel, 1, Math.max(1, end - i), i);
     i = Math.max(end, i + 1);
   }
 }

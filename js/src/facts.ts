@@ -108,10 +108,24 @@ export function facts(tree: Tree, metric: Metric, node: number): Fact[] {
   return list;
 }
 
-function duration({ block }: Tree, node: number): string {
-  const parts = [seconds(block.duration[node]!)];
+function duration(tree: Tree, node: number): string {
+  const { block } = tree;
+  const own = tree.firstChild[node]! >= 0 ? ` (${seconds(selfOf(tree, "time", node))} self)` : "";
+  const parts = [seconds(block.duration[node]!) + own];
   if (Number.isFinite(block.ttft[node])) parts.push(`first token after ${seconds(block.ttft[node]!)}`);
   return parts.join(", ");
+}
+
+/** Where the numbers of a node come from; of several calls, the weakest source is told. */
+function provenance({ block, totals }: Tree, node: number): string {
+  const source = block.sources[totals.source[node]!] ?? "";
+  const words = PROVENANCE[source] ?? "";
+  const calls = totals.calls[node]!;
+  const unknown = totals.unknown[node]!;
+  if (calls <= 1 || source === "reported") return words;
+  if (unknown === calls) return "unknown: no call has full usage";
+  if (unknown > 0) return `lower bound: ${integer(unknown)} of ${integer(calls)} calls without full usage`;
+  return `partly ${words}`;
 }
 
 function addTokens(
@@ -129,7 +143,7 @@ function addTokens(
     return integer(value) + (known.length ? ` (${known.join(", ")})` : "");
   };
   const self = selfOf(tree, "tokens", node);
-  const own = self !== total ? `, ${integer(self)} self` : "";
+  const own = self !== total ? ` (${integer(self)} self)` : "";
   add("Tokens", amount(tree, "tokens", node) + (total > 0 ? own : ""), unknown ? "part" : undefined);
   if (total > 0) {
     const cached = [part(totals.cache_read[node]!, "from cache"), part(totals.cache_write[node]!, "to cache")];
@@ -146,9 +160,7 @@ function addTokens(
   }
   const source = totals.source[node]!;
   if (source !== NO_SOURCE) {
-    const words = PROVENANCE[block.sources[source] ?? ""] ?? "";
-    const worst = totals.calls[node]! > 1 ? "at worst " : "";
-    add("Counted", worst + words, unknown ? "part" : undefined);
+    add("Counted", provenance(tree, node), unknown ? "part" : undefined);
   }
 }
 

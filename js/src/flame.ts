@@ -142,7 +142,9 @@ export class Flame {
       this.draw();
     }, signal);
     this.scroller.addEventListener("scroll", () => {
-      this.unhover();
+      // Rows also scroll because the keyboard went to a node; its tooltip goes with it.
+      if (this.hovered < 0 && this.tooltip.node >= 0) this.tip(this.tooltip.node);
+      else this.unhover();
       this.draw();
     }, { signal, passive: true });
     this.element.addEventListener("keydown", (event) => this.key(event), { signal });
@@ -362,7 +364,7 @@ export class Flame {
     this.nothing.hidden = !empty;
     this.spacer.hidden = empty;
     this.nothing.textContent = empty ? whyEmpty(tree, metric) : "";
-    const rows = RULER + placed.rowCount * ROW + 4;
+    const rows = empty ? 0 : RULER + placed.rowCount * ROW + 4;
     this.spacer.style.height = `${rows}px`;
     this.scroller.style.height = `${Math.max(LEAST_HEIGHT, Math.min(this.options.height, rows))}px`;
     this.match = both(search(tree, this.query), this.picked === null ? null : ofEntry(this.coloring, this.picked));

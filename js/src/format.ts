@@ -64,7 +64,13 @@ export function tick(value: number, step: number, metric: string): string {
   }
   if (metric === "cost") return value === 0 ? "$0" : `$${digits(value, step)}`;
   if (value === 0) return "0";
-  return step >= 100 && value >= 1000 ? `${digits(value / 1000, step / 1000)}k` : digits(value, step);
+  for (const [unit, letter] of [
+    [1e6, "M"],
+    [1e3, "k"],
+  ] as const) {
+    if (step >= unit / 10 && value >= unit) return `${digits(value / unit, step / unit)}${letter}`;
+  }
+  return digits(value, step);
 }
 
 function digits(value: number, step: number): string {

@@ -1,33 +1,12 @@
 // The box with facts beside the pointer or the focused node.
 import { h } from "./dom.ts";
 import type { Fact } from "./facts.ts";
-
-export interface Anchor {
-  /** In pixels of the page's viewport. */
-  readonly x: number;
-  readonly top: number;
-  readonly bottom: number;
-}
-
-const GAP = 10;
-const EDGE = 6;
-
-/** Top left corner of a box of some size near an anchor, inside the viewport, below the anchor if there is room. */
-export function place(
-  anchor: Anchor,
-  size: { width: number; height: number },
-  room: { width: number; height: number },
-): { left: number; top: number } {
-  const left = Math.max(EDGE, Math.min(anchor.x + GAP, room.width - size.width - EDGE));
-  const below = anchor.bottom + GAP;
-  if (below + size.height + EDGE <= room.height) return { left, top: below };
-  const above = anchor.top - GAP - size.height;
-  return { left, top: above >= EDGE ? above : Math.max(EDGE, room.height - size.height - EDGE) };
-}
+import { place, type Anchor } from "./place.ts";
 
 export class Tooltip {
   readonly element = h("div", { class: "tp-tooltip", role: "tooltip", "data-testid": "tokprof-tooltip", hidden: true });
-  private node = -1;
+  /** What it speaks of; -1 while it is hidden. */
+  node = -1;
 
   constructor() {
     // The top layer is not clipped by the scroll boxes that hosts put around an output.

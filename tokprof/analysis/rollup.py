@@ -145,7 +145,7 @@ def by(table: Table, keys: Sequence[str]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Indexed by the keys, most tokens first: ``calls``, ``errors``, ``retries``, tokens by kind, ``cost`` (USD),
-        ``duration_s`` (sum of the calls' seconds) and ``unknown_calls`` (their tokens are not, or not all, in the sums).
+        ``duration_s`` (sum of the calls' seconds) and ``unknown_calls`` (their tokens are not all in the sums).
 
     Raises
     ------

@@ -173,24 +173,37 @@ def _span_node(b: _Builder, parent: int, span: Span, row: int, merge: bool) -> i
     return node
 
 
-def _pre_order(b: _Builder) -> _Builder:
-    """Nodes are made in order of time, where a later child of an early node stands behind strangers."""
-    n = len(b.parent)
-    children: list[list[int]] = [[] for _ in range(n)]
-    for node, parent in enumerate(b.parent):
-        if parent >= 0:
-            children[parent].append(node)
+def pre_order(parent: list[int]) -> tuple[list[int], list[int]]:
+    """Order nodes so that each is followed by what is below it; siblings stay in their order.
+
+    Returns
+    -------
+    order : list of int
+        Old node for each new place.
+    parent : list of int
+        Parents in the new order.
+    """
+    children: list[list[int]] = [[] for _ in parent]
+    for node, up in enumerate(parent):
+        if up >= 0:
+            children[up].append(node)
     order: list[int] = []
-    todo = [0] if n else []
+    todo = [0] if parent else []
     while todo:
         node = todo.pop()
         order.append(node)
         todo.extend(reversed(children[node]))
-    place = [0] * n
+    place = [0] * len(parent)
     for new, old in enumerate(order):
         place[old] = new
+    return order, [place[parent[old]] if parent[old] >= 0 else -1 for old in order]
+
+
+def _pre_order(b: _Builder) -> _Builder:
+    """Nodes are made in order of time, where a later child of an early node stands behind strangers."""
+    order, parent = pre_order(b.parent)
     return _Builder(
-        parent=[place[b.parent[old]] if b.parent[old] >= 0 else -1 for old in order],
+        parent=parent,
         name=[b.name[old] for old in order],
         kind=[b.kind[old] for old in order],
         where=[b.where[old] for old in order],

@@ -14,7 +14,17 @@ PREVIEW = 500
 
 # Where the texts of the known dialects stand; ids, types, roles and signatures are not text.
 _TEXT_KEYS = ("content", "text", "delta", "output_text", "partial_json", "arguments", "thinking", "reasoning_content")
-_NEST_KEYS = ("choices", "message", "messages", "output", "parts", "candidates", "content_block", "function", "tool_calls")
+_NEST_KEYS = (
+    "choices",
+    "message",
+    "messages",
+    "output",
+    "parts",
+    "candidates",
+    "content_block",
+    "function",
+    "tool_calls",
+)
 
 
 def keep(exchange: Exchange, capture: str) -> dict[str, str]:

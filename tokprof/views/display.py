@@ -6,17 +6,18 @@ state. In a terminal the first one is the text tree and the second has nothing t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokprof.recorder import warn_once
 
 if TYPE_CHECKING:
     from tokprof.profile import Profile
+    from tokprof.views.flamegraph import Flamegraph
 
 VIEWS = ("auto", "flamegraph", "text", "none")
 
 
-def show(profile: Profile, view: str = "auto", metric: str | None = None) -> Any:
+def show(profile: Profile, view: str = "auto", metric: str | None = None) -> Flamegraph | None:
     """Display a profile below the running cell.
 
     Parameters
@@ -36,24 +37,23 @@ def show(profile: Profile, view: str = "auto", metric: str | None = None) -> Any
 
     if view == "none":
         return None
-    text = str(profile)
     if view == "text" or not profile.totals.calls:
-        display({"text/plain": text}, raw=True)
+        display({"text/plain": str(profile)}, raw=True)
         return None
-    widget, bundle, metadata = _widget(profile, metric)
-    bundle["text/plain"] = text
-    display(bundle, metadata=metadata, raw=True)
-    display({"text/html": profile.snapshot()}, raw=True)
+    try:
+        widget = profile.flamegraph(metric)
+    except Exception as error:
+        warn_once("make the interactive view", error)
+        widget = None
+    show_widget(profile, widget)
     return widget
 
 
-def _widget(profile: Profile, metric: str | None) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """Make the widget with its MIME bundle; where it cannot be made, the other forms still show."""
-    try:
-        widget = profile.flamegraph(metric)
-        made = widget._repr_mimebundle_()
-        bundle, metadata = made if isinstance(made, tuple) else (made, {})
-        return widget, dict(bundle or {}), dict(metadata or {})
-    except Exception as error:
-        warn_once("make the interactive view", error)
-        return None, {}, {}
+def show_widget(profile: Profile, widget: Flamegraph | None) -> None:
+    """Display the two outputs; without a widget the text tree stands in for it."""
+    from IPython.display import display
+
+    made = widget._repr_mimebundle_() if widget is not None else None
+    bundle, metadata = made if isinstance(made, tuple) else (made, {})
+    display({**(bundle or {}), "text/plain": str(profile)}, metadata=metadata, raw=True)
+    display({"text/html": profile.snapshot()}, raw=True)

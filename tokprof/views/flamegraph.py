@@ -19,7 +19,7 @@ SNAPSHOT_NODES = 2_000
 """Nodes of the block that is part of the widget's state, and so of a saved notebook (some 100 bytes each)."""
 
 
-class Flamegraph(anywidget.AnyWidget):  # type: ignore[misc]
+class Flamegraph(anywidget.AnyWidget):
     """Interactive flamegraph of a profile.
 
     Parameters
@@ -66,10 +66,33 @@ class Flamegraph(anywidget.AnyWidget):  # type: ignore[misc]
         rows = tree.rows_below(self._selected_node) if 0 <= self._selected_node < len(tree) else []
         return self.profile.df.iloc[rows]
 
-    def select(self, node: int) -> None:
-        """Choose a node of ``prof.call_tree`` from Python; -1 chooses none."""
+    def select(self, node: int | str) -> None:
+        """Choose a node from Python.
+
+        Parameters
+        ----------
+        node : int or str
+            A node of ``prof.call_tree``, or a name: the first node that bears it. -1 chooses none.
+
+        Raises
+        ------
+        ValueError
+            If there is no such node.
+        """
+        names = self.profile.call_tree.name
+        if isinstance(node, str):
+            if node not in names:
+                raise ValueError(f"no node is called {node!r}; there are {', '.join(dict.fromkeys(names))}")
+            node = names.index(node)
+        if not -1 <= node < len(names):
+            raise ValueError(f"no node {node}: the tree has {len(names)}, from 0")
         self._selected_node = node
         self._selected = node
+
+    def _ipython_display_(self) -> None:
+        from tokprof.views.display import show_widget
+
+        show_widget(self.profile, self)
 
     def _pack(self, limit: int | None) -> bytes:
         from tokprof.views.border import pack
@@ -91,6 +114,7 @@ class Flamegraph(anywidget.AnyWidget):  # type: ignore[misc]
         if not isinstance(content, dict):
             return
         if content.get("type") == "select" and isinstance(content.get("node"), int):
-            self.select(content["node"])
+            node = content["node"]
+            self.select(node if 0 <= node < len(self.profile.call_tree) else -1)
         elif content.get("type") == "block":
             self.send({"type": "block"}, [self._pack(None)])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from tokprof.analysis.tree import Tree
+from tokprof.analysis.tree import Tree, pre_order
 
 
 def prune(tree: Tree, limit: int) -> Tree:
@@ -38,7 +40,7 @@ def prune(tree: Tree, limit: int) -> Tree:
         source.append(-1)
     sums = dict(zip(range(len(parent) - len(left_out), len(parent)), left_out.values(), strict=True))
 
-    def column(values: np.ndarray, join: np.ufunc) -> np.ndarray:  # type: ignore[type-arg]
+    def column(values: np.ndarray[Any, Any], join: np.ufunc) -> np.ndarray[Any, Any]:
         kept = [values[s] if s >= 0 else join.reduce(values[sums[at]], axis=0) for at, s in enumerate(source)]
         return np.array(kept)
 
@@ -60,18 +62,9 @@ def prune(tree: Tree, limit: int) -> Tree:
 
 
 def _pre_ordered(tree: Tree) -> Tree:
-    children: list[list[int]] = [[] for _ in range(len(tree))]
-    for node in range(1, len(tree)):
-        children[tree.parent[node]].append(node)
-    order: list[int] = []
-    todo = [0]
-    while todo:
-        node = todo.pop()
-        order.append(node)
-        todo.extend(reversed(children[node]))
-    place = {old: new for new, old in enumerate(order)}
+    order, parent = pre_order(tree.parent)
     return Tree(
-        parent=[place[tree.parent[old]] if old else -1 for old in order],
+        parent=parent,
         name=[tree.name[old] for old in order],
         kind=[tree.kind[old] for old in order],
         where=[tree.where[old] for old in order],

@@ -99,7 +99,7 @@ def _nothing(value: object) -> bool:
 def _table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
     titles = "".join(f"<th>{escape(title)}</th>" for title in head)
     body = "".join(
-        "<tr>" + "".join(f'<td{"" if at == 0 else _RIGHT}>{escape(cell)}</td>' for at, cell in enumerate(row)) + "</tr>"
+        "<tr>" + "".join(f"<td{'' if at == 0 else _RIGHT}>{escape(cell)}</td>" for at, cell in enumerate(row)) + "</tr>"
         for row in rows
     )
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"

@@ -28,7 +28,11 @@ def render(table: Table, tree: Tree) -> str:
     if by_time:
         weight = tree.busy
     models = _models(table, tree)
-    colours = assign(sorted({m for m in models if m}, key=lambda m: -sum(w for n, w in zip(models, weight) if n == m)))
+    spent: dict[str, float] = {}
+    for model, used in zip(models, weight.tolist(), strict=True):
+        if model:
+            spent[model] = spent.get(model, 0.0) + used
+    colours = assign(sorted(spent, key=lambda model: -spent[model]))
     boxes: list[str] = []
     left = [0.0] * len(tree)
     offset = [0.0] * len(tree)

@@ -22,7 +22,9 @@ def tokens(count: float) -> str:
 
 def usd(amount: float) -> str:
     """``$0.0123``: as many places as an amount of money needs to say something."""
-    if amount and abs(amount) < 0.01:
+    if 0 < amount < 0.0000005:
+        return "<$0.000001"
+    if 0 < amount < 0.01:
         return f"${amount:.6f}".rstrip("0")
     return f"${amount:,.4f}" if amount < 1 else f"${amount:,.2f}"
 

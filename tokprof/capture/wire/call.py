@@ -156,9 +156,7 @@ class WireCall:
         return attempt
 
 
-def begin(
-    method: str, host: str, path: str, headers: Mapping[str, str], request: bytes | None
-) -> WireCall | None:
+def begin(method: str, host: str, path: str, headers: Mapping[str, str], request: bytes | None) -> WireCall | None:
     """Open a call, if a recording wants it and the request can be one.
 
     Parameters

@@ -86,11 +86,12 @@ def _follow(response: Any, call: WireCall, tee: type[_SyncTee] | type[_AsyncTee]
     try:
         call.answered(response.status_code, response.headers)
         bound = response.stream
-        if hasattr(bound, "_stream"):
-            bound._stream = tee(bound._stream, call)
-        else:  # a response that came with its body
+        if hasattr(response, "_content") or not hasattr(bound, "_stream"):
+            call.exchange.content_encoding = ""  # the response came with its body, decoded (mocks): no stream is read
             call.chunk(response.content)
             call.finish(complete=True)
+        else:
+            bound._stream = tee(bound._stream, call)
     except Exception as error:
         warn_once("follow an answer", error)
     return response

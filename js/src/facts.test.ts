@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import { facts, glyphs, shortAmount, title, whyEmpty } from "./facts.ts";
+import { treeOf } from "./fixture.ts";
+import { place } from "./place.ts";
+
+const tree = () =>
+  treeOf(
+    {
+      parent: [-1, 0, 0, 0], name: [0, 1, 1, 1], kind: [0, 2, 2, 2], model: [-1, 2, 2, 2],
+      input: [0, 1000, 0, 0], cache_read: [0, 400, 0, 0], output: [0, 234, 0, 0], reasoning: [0, 34, 0, 0],
+      cost: [NaN, 0.0123, NaN, 0], source: [255, 0, 4, 0], status: [0, 0, 0, 1], http_status: [0, 200, 200, 429],
+      attempt: [0, 2, 1, 1], error: [-1, -1, -1, 3], duration: [8.2, 1, 1, 1], stream: [0, 1, 0, 0], ttft: [NaN, 0.5, NaN, NaN],
+    },
+    ["In[2]", "chat", "gpt", "slow down"],
+  );
+
+const said = (node: number) => Object.fromEntries(facts(tree(), "tokens", node).map((f) => [f.label, f.value]));
+
+test("the title says where something is missing", () => {
+  expect(title(tree()).parts).toEqual(["≥ 1,234 tokens", "≥ $0.0123", "3 calls", "1 failed", "8.2 s"]);
+});
+
+test("facts of a call are in words", () => {
+  expect(said(1)).toMatchObject({
+    Kind: "llm, streamed",
+    Tokens: "1,234",
+    Input: "1,000 (400 from cache)",
+    Output: "234 (34 reasoning)",
+    Cost: "$0.0123",
+    Counted: "reported by the provider",
+    Duration: "1 s, first token after 500 ms",
+    Retry: "attempt 2 of the same request",
+  });
+  expect(said(2)).toMatchObject({ Tokens: "unknown", Cost: "price unknown" });
+  expect(said(0)).toMatchObject({ Counted: "lower bound: 1 of 3 calls without full usage" });
+  expect(said(3)).toMatchObject({ Status: "error · HTTP 429 · slow down" });
+});
+
+test("states are told without colour", () => {
+  const t = tree();
+  expect([1, 2, 3].map((node) => glyphs(t, "tokens", node))).toEqual(["↻1 ", "? ", "✕ "]);
+  expect(shortAmount(t, "tokens", 0)).toBe("≥1.2k");
+});
+
+test("an empty picture has a reason", () => {
+  expect(whyEmpty(tree(), "cost")).toContain("No price is known");
+});
+
+test("a tooltip stays inside the page", () => {
+  const size = { width: 200, height: 100 };
+  const room = { width: 400, height: 300 };
+  expect(place({ x: 10, top: 20, bottom: 40 }, size, room)).toEqual({ left: 20, top: 50 });
+  expect(place({ x: 390, top: 220, bottom: 240 }, size, room)).toEqual({ left: 194, top: 110 });
+  expect(place({ x: 10, top: 20, bottom: 240 }, size, { width: 400, height: 250 }).top).toBeGreaterThanOrEqual(0);
+});
