@@ -41,7 +41,7 @@ build: .venv/.installed ## sdist and wheel in dist/
 clean: ## take out everything that was built or installed here
 	rm -rf .venv build dist tokprof/static js/node_modules
 
-.venv/.installed: pyproject.toml $(FRONT)
+.venv/.installed: pyproject.toml | $(FRONT)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "Python's venv module is not there: on Debian, apt install python3-venv" >&2; rm -rf .venv; exit 1; }
 	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tokprof needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from tokprof import stack
 from tokprof.profile import Profile, remember
-from tokprof.recorder import Recording, forget_scope, warn_once
+from tokprof.recorder import Recording, clock, forget_scope, warn_once
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _TICK = 0.25  # seconds between two updates of the status line
+_SHARE = 30  # times as long as a tick takes passes before the next
 _PATIENCE = 1.0  # seconds a cell may run before a status line is worth its place
 
 
@@ -150,6 +151,7 @@ class _Status(threading.Thread):
         if self._ended.wait(_PATIENCE):
             return
         while True:
+            began = clock()
             try:
                 line = self._line()
                 if line and line != shown:
@@ -158,7 +160,8 @@ class _Status(threading.Thread):
             except Exception as error:
                 warn_once("show the status line", error)
                 return
-            if self._ended.wait(_TICK):
+            # of a profile so large that summing it up takes long, the sums come less often
+            if self._ended.wait(max(_TICK, _SHARE * (clock() - began) / 1e9)):
                 return
 
     def _line(self) -> str:

@@ -8,6 +8,7 @@ The magics below are registered too: for ``%%tokprof?``, completion, usage error
 
 from __future__ import annotations
 
+import keyword
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ class TokProf(Magics):
         except ValueError as error:
             raise UsageError(f"{_MAGIC}: {error}") from None
         options = _PARSER.parse_args(words)
-        if options.name and not options.name.isidentifier():
+        if options.name and (not options.name.isidentifier() or keyword.iskeyword(options.name)):
             raise UsageError(f"{_MAGIC}: NAME must be a variable name, not {options.name!r}")
         tags = []
         for tag in options.tag:

@@ -194,11 +194,10 @@ class Profile:
         str
             The page.
         """
-        from tokprof.views.border import pack
+        from tokprof.views.border import describe, pack
         from tokprof.views.page import document, state_of
 
-        meta = {"title": self.title, "duration_s": self.totals.seconds, "truncated": False}
-        block = pack(self.table, self.call_tree, meta)
+        block = pack(self.table, self.call_tree, describe(self.title, self.totals))
         body = f'<div data-tokprof="0"></div>{self.snapshot()}'
         page = document(f"tokprof {self.title}", body, {"0": state_of(block, self._metric)})
         if path is not None:

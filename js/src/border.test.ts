@@ -48,7 +48,8 @@ describe("decode", () => {
     const block = decode(bytes());
     expect([...block.source]).toEqual([NO_SOURCE, NO_SOURCE, NO_SOURCE]);
     expect([...block.model]).toEqual([-1, -1, -1]);
-    expect([...block.cost]).toEqual([NaN, NaN, NaN]);
+    expect([...block.cost]).toEqual([0, 0, 0]);
+    expect([...block.ttft]).toEqual([NaN, NaN, NaN]);
     expect([...block.reasoning]).toEqual([0, 0, 0]);
   });
 

@@ -37,6 +37,8 @@ export interface Block {
 
 export interface Meta {
   readonly title?: string;
+  /** What the profile comes to, in words: of a block that holds a part of it, the front end cannot say. */
+  readonly summary?: readonly string[];
   readonly duration_s?: number;
   readonly metric?: string;
   readonly truncated?: boolean;
@@ -69,7 +71,7 @@ const SCHEMA = {
   cache_read: ["f8", 0],
   cache_write: ["f8", 0],
   reasoning: ["f8", 0],
-  cost: ["f8", NaN],
+  cost: ["f8", 0],
   attempt: ["u1", 0],
   http_status: ["u2", 0],
   stream: ["u1", 0],

@@ -72,8 +72,8 @@ export function label(tree: Tree, node: number): string {
 
 export function title(tree: Tree): { name: string; parts: string[] } {
   const { block, totals } = tree;
-  const parts: string[] = [];
-  if (block.nodes > 0) {
+  const parts: string[] = (block.meta.summary ?? []).map((part) => plain(String(part), 60));
+  if (block.nodes > 0 && parts.length === 0) {
     const tokens = amount(tree, "tokens", 0);
     parts.push(tokens === "unknown" ? "tokens unknown" : `${tokens} tokens`, amount(tree, "cost", 0));
     parts.push(plural(totals.calls[0]!, "call"));
@@ -134,7 +134,7 @@ function addTokens(
   node: number,
   add: (label: string, value: string, tone?: Fact["tone"]) => void,
 ): void {
-  const { totals, block } = tree;
+  const { totals } = tree;
   const total = totalOf(tree, "tokens", node);
   const unknown = totals.unknown[node]!;
   const part = (n: number, word: string) => (n > 0 ? `${integer(n)} ${word}` : "");

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from tokprof.analysis.rollup import may_have_spent
+from tokprof.analysis.rollup import Totals, may_have_spent
 from tokprof.analysis.tree import Tree
 from tokprof.span import KINDS, SOURCES, STATUSES, Span
 from tokprof.table import Table
+from tokprof.views.words import summary
 
 NODE_KINDS = ("frame", *KINDS)
 _NO_SOURCE = 255
@@ -39,6 +40,11 @@ class _Strings:
         return found
 
 
+def describe(title: str, totals: Totals, truncated: bool = False) -> dict[str, Any]:
+    """Say what a block is of: the ``meta`` of its header."""
+    return {"title": title, "summary": summary(totals), "duration_s": totals.seconds, "truncated": truncated}
+
+
 def pack(table: Table, tree: Tree, meta: dict[str, Any]) -> bytes:
     """Pack a tree in call order, one span a node at most.
 
@@ -47,7 +53,7 @@ def pack(table: Table, tree: Tree, meta: dict[str, Any]) -> bytes:
     table : Table
     tree : Tree
     meta : dict
-        Goes into the header as it is.
+        Goes into the header as it is; see `describe`.
     """
     strings = _Strings()
     n = len(tree)

@@ -95,19 +95,13 @@ class Flamegraph(anywidget.AnyWidget):
         show_widget(self.profile, self)
 
     def _pack(self, limit: int | None) -> bytes:
-        from tokprof.views.border import pack
+        from tokprof.views.border import describe, pack
         from tokprof.views.prune import prune
 
         profile = self.profile
         tree = profile.call_tree
         shown = tree if limit is None else prune(tree, limit)
-        meta = {
-            "title": profile.title,
-            "duration_s": profile.totals.seconds,
-            "truncated": len(shown) < len(tree),
-            "nodes": len(tree),
-        }
-        return pack(profile.table, shown, meta)
+        return pack(profile.table, shown, describe(profile.title, profile.totals, len(shown) < len(tree)))
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         """Take a message of the front end; it may come in another thread, and from anybody, so it is checked."""
@@ -115,6 +109,7 @@ class Flamegraph(anywidget.AnyWidget):
             return
         if content.get("type") == "select" and isinstance(content.get("node"), int):
             node = content["node"]
-            self.select(node if 0 <= node < len(self.profile.call_tree) else -1)
+            # not by the trait: it would come back to a front end that may have moved on
+            self._selected_node = node if 0 <= node < len(self.profile.call_tree) else -1
         elif content.get("type") == "block":
             self.send({"type": "block"}, [self._pack(None)])

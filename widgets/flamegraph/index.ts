@@ -12,6 +12,8 @@ interface Traits {
 }
 
 const HEIGHT = 420;
+/** A running cell sends a new bounded block many times a second; the full one is asked for once they come to rest. */
+const REST_MS = 600;
 
 const render: Render<Traits> = ({ model, el, signal: hostSignal }) => {
   const own = new AbortController();
@@ -20,6 +22,10 @@ const render: Render<Traits> = ({ model, el, signal: hostSignal }) => {
   const root = h("div", { class: "tokprof tokprof-live", "data-testid": "tokprof-root" });
   el.append(root);
   let flame: Flame | null = null;
+  /** Only the whole tree has the kernel's numbers of the nodes. */
+  let whole = false;
+
+  const onSelected = () => whole && flame?.select(model.get("_selected") ?? -1);
 
   const say = (text: string) => {
     flame?.element.remove();
@@ -34,19 +40,22 @@ const render: Render<Traits> = ({ model, el, signal: hostSignal }) => {
     }
     try {
       const block = decode(view);
+      const first = block.meta.truncated !== true && !whole;
+      whole = block.meta.truncated !== true;
       if (flame) {
         flame.setBlock(block);
+        if (first) onSelected();
         return block;
       }
       flame = new Flame(block, {
         metric: initialMetric(model.get("metric"), block.meta.metric),
         height: model.get("height") || HEIGHT,
-        selected: (node) => send(model, { type: "select", node }),
+        selected: (node) => whole && send(model, { type: "select", node }),
         signal,
       });
       root.replaceChildren(flame.element);
       flame.start();
-      flame.select(model.get("_selected") ?? -1);
+      onSelected();
       return block;
     } catch (error) {
       say(`This profile cannot be shown: ${error instanceof Error ? error.message : String(error)}`);
@@ -54,8 +63,11 @@ const render: Render<Traits> = ({ model, el, signal: hostSignal }) => {
     }
   };
 
-  const onBlock = () => show(model.get("_block"));
-  const onSelected = () => flame?.select(model.get("_selected") ?? -1);
+  let rest: ReturnType<typeof setTimeout> | undefined;
+  const onBlock = () => {
+    clearTimeout(rest);
+    if (show(model.get("_block"))?.meta.truncated) rest = setTimeout(() => send(model, { type: "block" }), REST_MS);
+  };
   const onMessage = (message: unknown, buffers: DataView[]) => {
     const isBlock = typeof message === "object" && message !== null && (message as { type?: unknown }).type === "block";
     if (isBlock && buffers[0]) show(buffers[0]);
@@ -64,6 +76,7 @@ const render: Render<Traits> = ({ model, el, signal: hostSignal }) => {
   model.on("change:_selected", onSelected);
   model.on("msg:custom", onMessage);
   signal.addEventListener("abort", () => {
+    clearTimeout(rest);
     model.off("change:_block", onBlock);
     model.off("change:_selected", onSelected);
     model.off("msg:custom", onMessage);

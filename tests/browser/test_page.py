@@ -1,0 +1,129 @@
+"""The page of `Profile.to_html`: opened from the disk, without any network, with names that mean harm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+import tokprof
+
+from .harness import Flame, open_file
+
+pytestmark = pytest.mark.browser
+
+EVIL = {
+    "element": "<img src=x onerror=window.__pwned=1>",
+    "end of script": "</script><script>window.__pwned=1</script>",
+    "comment": "<!--<script>window.__pwned=1;",
+    "attribute": "\"' onmouseover=window.__pwned=1 x='",
+    "template": "${window.__pwned=1}`\\u003cscript>",
+    "right to left": "abc\u202egnp.exe\u2066",
+    "nul": "be\x00fore\x1b[31m",
+    "line separators": "a\u2028b\u2029c\nd\re",
+    "emoji": "👩‍👩‍👧‍👦 🏴‍☠️ ✈️",
+    "lone surrogate": "\ud800 cut",
+    "100 kB": "long " * 20_000,
+    "100 kB without a space": "x" * 100_000,
+    "empty": "",
+}
+
+
+def simple() -> tokprof.Profile:
+    with tokprof.profile("demo") as prof, tokprof.span("agent", kind="agent"):
+        with tokprof.span("small") as step:
+            step.record(model="gpt-5-mini", provider="openai", input_tokens=100, output_tokens=50)
+        with tokprof.span("large") as step:
+            step.record(model="gpt-5", provider="openai", input_tokens=700, output_tokens=150)
+    return prof
+
+
+def hostile() -> tokprof.Profile:
+    with tokprof.profile(EVIL["end of script"]) as prof:
+        for name in EVIL.values():
+            with pytest.raises(ValueError), tokprof.span(name, evil=name) as step:  # noqa: PT012
+                step.record(model=name, provider=name, input_tokens=1000, output_tokens=500)
+                raise ValueError(name)
+    return prof
+
+
+@pytest.fixture
+def complaints(page: Page) -> Iterator[list[str]]:
+    heard: list[str] = []
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("console", lambda message: heard.append(message.text) if message.type == "error" else None)
+    yield heard
+    assert heard == []
+
+
+def test_it_opens_without_a_network_and_is_alive(page: Page, tmp_path: Path, complaints: list[str]) -> None:
+    path = tmp_path / "profile.html"
+    assert simple().to_html(path) == path.read_text(encoding="utf-8")
+    asked = open_file(page, path)
+    flame = Flame(page).wait()
+    flame.metric("tokens")
+    assert flame.box("large")["w"] / flame.box("agent")["w"] == pytest.approx(0.85, abs=0.01)
+    flame.click("large")
+    assert flame.selected == "large"
+    expect(flame.details).to_contain_text("850")
+    flame.click("large", double=True)
+    assert flame.box("large")["w"] == pytest.approx(flame.box("agent")["w"] * 0.85)
+    assert asked == []
+
+
+def test_without_script_the_page_still_has_picture_and_tables(browser: Browser, tmp_path: Path) -> None:
+    simple().to_html(path := tmp_path / "profile.html")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    expect(page.locator("table").first).to_contain_text("850")
+    assert page.locator("img").first.evaluate("(img) => img.naturalWidth") > 0
+    context.close()
+
+
+def test_it_takes_the_readers_theme_also_when_that_changes(page: Page, tmp_path: Path, complaints: list[str]) -> None:
+    simple().to_html(path := tmp_path / "profile.html")
+    page.emulate_media(color_scheme="light")
+    open_file(page, path)
+    flame = Flame(page).wait()
+    assert min(flame.background()) > 200
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(300)
+    assert max(flame.background()) < 80
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize("width", [1200, 420])
+def test_names_that_mean_harm_are_only_names(page: Page, tmp_path: Path, complaints: list[str], width: int) -> None:
+    prof = hostile()
+    prof.to_html(path := tmp_path / "hostile.html")
+    page.set_viewport_size({"width": width, "height": 900})
+    open_file(page, path)
+    flame = Flame(page).wait()
+    assert len(flame.names()) > len(EVIL)
+    for node in range(len(flame.names())):
+        box = flame.box(node)
+        if box["w"] >= 1:
+            flame.click(node)
+            flame.canvas.hover(position={"x": box["x"] + box["w"] / 2, "y": box["y"] + box["h"] / 2})
+            assert int(flame.root.get_attribute("data-selected") or -1) == node
+            assert flame.details.bounding_box()["height"] < 420  # type: ignore[index]
+            assert page.get_by_test_id("tokprof-tooltip").bounding_box()["height"] < 420  # type: ignore[index]
+    flame.search.fill(EVIL["element"])
+    expect(flame.found).to_contain_text("%")
+    assert page.evaluate("() => window.__pwned") is None
+    assert page.locator("img[onerror], img[src='x'], [onmouseover]").count() == 0
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
+    assert flame.root.evaluate("(root) => root.scrollWidth <= root.clientWidth")
+    assert "\u202e" not in page.inner_text("body")
+
+
+def test_an_empty_profile_is_a_page_that_says_so(page: Page, tmp_path: Path, complaints: list[str]) -> None:
+    with tokprof.profile("nothing") as prof:
+        pass
+    prof.to_html(path := tmp_path / "empty.html")
+    open_file(page, path)
+    page.get_by_test_id("tokprof-root").wait_for()
+    expect(page.locator("body")).to_contain_text("no model calls")
