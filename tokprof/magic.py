@@ -196,9 +196,8 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     """``%load_ext tokprof``; a second one changes nothing."""
     if id(shell) in _loaded:
         return
-    magics = TokProf(shell)
+    magics = TokProf(shell)  # puts itself into the shell's settings
     shell.register_magics(magics)
-    _settings(shell).append(magics)
     shell.input_transformers_cleanup.insert(0, magics.take_out)
     magics.cells.register()
     _loaded[id(shell)] = magics

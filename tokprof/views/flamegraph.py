@@ -87,6 +87,8 @@ class Flamegraph(anywidget.AnyWidget):
         if not -1 <= node < len(names):
             raise ValueError(f"no node {node}: the tree has {len(names)}, from 0")
         self._selected_node = node
+        if node == self._selected:  # the reader may have chosen another since, and an equal value would not be sent
+            self._selected = -2
         self._selected = node
 
     def _ipython_display_(self) -> None:

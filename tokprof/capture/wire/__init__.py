@@ -4,8 +4,9 @@ A transport is a file here with two functions:
 
 ``install(module)``
     Patch the classes of the HTTP library `module`, so that clients made earlier are covered too. A hook asks
-    `begin` for a `WireCall` (None: nothing to do), marks `answered`, passes every chunk of the body to `chunk`
-    as it goes by, and says `finish` or `fail` at the end. It never reads ahead, and never sends anything else.
+    `begin` for a `WireCall` (None: nothing to do), sends inside ``with call``, marks `answered`, passes every chunk
+    of the body to `chunk` as it goes by, and says `finish` or `fail` at the end. It never reads ahead, and never
+    sends anything else.
 ``uninstall(module)``
     Put the originals back, where nobody patched on top; an installed hook without a recording does nothing.
 
@@ -19,10 +20,16 @@ from types import ModuleType
 
 import wrapt
 
-from tokprof.capture.wire import httpx
+from tokprof.capture.wire import aiohttp, botocore, httpx, requests
 from tokprof.recorder import on_first_open, warn_once
 
-TRANSPORTS = {"httpx": httpx, "httpx2": httpx}
+TRANSPORTS: dict[str, ModuleType] = {
+    "aiohttp": aiohttp,
+    "botocore.httpsession": botocore,
+    "httpx": httpx,
+    "httpx2": httpx,
+    "requests": requests,
+}
 
 _active = False
 _waiting: set[str] = set()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from typing import Any
 
 from tokprof.capture.content import keep
 from tokprof.meter.reader import may_be_call, read
@@ -23,10 +24,22 @@ _USAGE_HEADERS = tuple(
 class WireCall:
     """What a transport tells of one request attempt.
 
-    None of the methods raises: tokprof's own failure costs a row and a warning, never the call.
+    As a context manager it stands around the sending. None of the methods raises: tokprof's own failure costs a row
+    and a warning, never the call.
     """
 
-    __slots__ = ("_arrivals", "_done", "_error", "_lock", "_recorded", "_recording", "_retry", "_span", "exchange")
+    __slots__ = (
+        "_arrivals",
+        "_done",
+        "_error",
+        "_lock",
+        "_recorded",
+        "_recording",
+        "_retry",
+        "_span",
+        "_token",
+        "exchange",
+    )
 
     def __init__(self, recording: Recording, span: Span, exchange: Exchange, retry: str | None):
         self.exchange = exchange
@@ -38,7 +51,16 @@ class WireCall:
         self._recorded = False
         self._error: BaseException | None = None
         self._lock = threading.Lock()
+        self._token: Token[bool]
         recording.pending[span.id] = self
+
+    def __enter__(self) -> None:
+        self._token = in_wire.set(True)
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        in_wire.reset(self._token)
+        if error is not None:
+            self.fail(error)
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """Take in the head of the answer."""

@@ -6,47 +6,35 @@ redirects one by one, and works for mounted, custom and mock transports and for 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from tokprof.capture.wire.call import WireCall, begin, in_wire
+from tokprof.capture.wire import patch
+from tokprof.capture.wire.call import WireCall, begin
 from tokprof.recorder import current, warn_once
 
 _METHOD = "_send_single_request"
 
 
 def install(module: ModuleType) -> None:
-    """Hook ``Client`` and ``AsyncClient`` of `module`; a class that is hooked already is left as it is."""
-    for owner, make in ((module.Client, _sync_hook), (module.AsyncClient, _async_hook)):
-        original = owner.__dict__[_METHOD]
-        if not hasattr(original, "_tokprof_original"):
-            hook = functools.wraps(original)(make(original))
-            hook._tokprof_original = original  # type: ignore[attr-defined]
-            setattr(owner, _METHOD, hook)
+    """Hook ``Client`` and ``AsyncClient`` of `module`."""
+    patch.wrap(module.Client, _METHOD, _sync_hook)
+    patch.wrap(module.AsyncClient, _METHOD, _async_hook)
 
 
 def uninstall(module: ModuleType) -> None:
-    """Put the originals back; a hook that somebody has wrapped since stays, and is idle."""
-    for owner in (module.Client, module.AsyncClient):
-        original = getattr(owner.__dict__[_METHOD], "_tokprof_original", None)
-        if original is not None:
-            setattr(owner, _METHOD, original)
+    """Put the originals back."""
+    patch.unwrap(module.Client, _METHOD)
+    patch.unwrap(module.AsyncClient, _METHOD)
 
 
 def _sync_hook(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def send(client: Any, request: Any) -> Any:
         if current() is None or (call := _begin(request)) is None:
             return original(client, request)
-        token = in_wire.set(True)
-        try:
+        with call:
             response = original(client, request)
-        except BaseException as error:
-            call.fail(error)
-            raise
-        finally:
-            in_wire.reset(token)
         return _follow(response, call, _SyncTee)
 
     return send
@@ -56,14 +44,8 @@ def _async_hook(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any
     async def send(client: Any, request: Any) -> Any:
         if current() is None or (call := _begin(request)) is None:
             return await original(client, request)
-        token = in_wire.set(True)
-        try:
+        with call:
             response = await original(client, request)
-        except BaseException as error:
-            call.fail(error)
-            raise
-        finally:
-            in_wire.reset(token)
         return _follow(response, call, _AsyncTee)
 
     return send

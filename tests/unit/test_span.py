@@ -1,0 +1,327 @@
+"""``tokprof.span``: a context manager and a decorator for everything that can be called."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+import tokprof
+
+
+def call(name: str = "call") -> str:
+    """A call on any wire that tokprof does not see."""
+    with tokprof.span(name, kind="llm") as span:
+        span.record(input_tokens=1, output_tokens=1)
+    return name
+
+
+def parents(prof: tokprof.Profile) -> dict[str, str]:
+    """Name of each span -> name of the span around it."""
+    frame = prof.df.set_index("span_id")
+    return {row["name"]: frame.loc[row.parent_id, "name"] for _, row in frame.iterrows() if row.parent_id}
+
+
+@tokprof.span
+def plain(x: int) -> int:
+    """Docs."""
+    call()
+    return x + 1
+
+
+@tokprof.span("async step", kind="agent")
+async def coroutine(x: int) -> int:
+    await asyncio.sleep(0)
+    call()
+    return x + 1
+
+
+@tokprof.span(kind="tool", user="u1")
+def generator(n: int) -> Iterator[int]:
+    for i in range(n):
+        call()
+        yield i
+
+
+@tokprof.span()
+async def agenerator(n: int) -> AsyncIterator[int]:
+    for i in range(n):
+        call()
+        yield i
+
+
+class Agent:
+    @tokprof.span
+    def method(self) -> str:
+        return call()
+
+    @tokprof.span
+    @staticmethod
+    def static() -> str:
+        return call()
+
+    @staticmethod
+    @tokprof.span
+    def static_inside() -> str:
+        return call()
+
+    @tokprof.span(kind="agent")
+    @classmethod
+    def of_class(cls) -> str:
+        assert cls is Agent
+        return call()
+
+
+def run_all() -> list[Any]:
+    async def both() -> list[Any]:
+        return [await coroutine(1), [i async for i in agenerator(2)]]
+
+    return [plain(1), list(generator(2)), Agent().method(), Agent.static(), Agent().static_inside(), Agent.of_class(),
+            *asyncio.run(both())]  # fmt: skip
+
+
+def test_decorated_functions_give_what_they_gave() -> None:
+    bare = run_all()
+    with tokprof.profile():
+        profiled = run_all()
+    assert profiled == bare == [2, [0, 1], "call", "call", "call", "call", 2, [0, 1]]
+    assert (plain.__name__, plain.__doc__) == ("plain", "Docs.")
+    assert asyncio.iscoroutinefunction(coroutine)
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "kind"),
+    [
+        (lambda: plain(1), "plain", "task"),
+        (lambda: asyncio.run(coroutine(1)), "async step", "agent"),
+        (lambda: list(generator(1)), "generator", "tool"),
+        (lambda: Agent().method(), "Agent.method", "task"),
+        (Agent.static, "Agent.static", "task"),
+        (Agent.static_inside, "Agent.static_inside", "task"),
+        (Agent.of_class, "Agent.of_class", "agent"),
+    ],
+    ids=["function", "coroutine", "generator", "method", "static", "static inside", "class"],
+)
+def test_calls_stand_below_the_decorated_function(step: Any, name: str, kind: str) -> None:
+    with tokprof.profile() as prof:
+        step()
+    row = prof.df.iloc[1]
+    assert (row["name"], row.kind, row.status) == (name, kind, "ok")
+    assert parents(prof)["call"] == name
+
+
+async def test_calls_stand_below_an_async_generator() -> None:
+    with tokprof.profile() as prof:
+        assert [i async for i in agenerator(1)] == [0]
+    assert parents(prof)["call"] == "agenerator"
+
+
+async def test_async_with() -> None:
+    with tokprof.profile() as prof:
+        async with tokprof.span("outer", kind="workflow"):
+            call()
+    assert parents(prof) == {"outer": "profile", "call": "outer"}
+
+
+async def test_tasks_at_the_same_time_keep_apart() -> None:
+    async def work(name: str) -> None:
+        async with tokprof.span(name):
+            await asyncio.sleep(0)
+            call(f"{name} call")
+
+    with tokprof.profile() as prof, tokprof.span("around"):
+        await asyncio.gather(*(work(name) for name in "abc"))
+    found = parents(prof)
+    assert [found[f"{name} call"] for name in "abc"] == ["a", "b", "c"]
+    assert [found[name] for name in "abc"] == ["around"] * 3
+
+
+# generators are interrupted at each yield: what their reader does is not theirs
+
+
+def test_the_reader_of_a_generator_is_not_inside_of_it() -> None:
+    with tokprof.profile() as prof:
+        for _ in generator(2):
+            call("reader")
+    assert parents(prof) == {"generator": "profile", "call": "generator", "reader": "profile"}
+
+
+async def test_the_reader_of_an_async_generator_is_not_inside_of_it() -> None:
+    with tokprof.profile() as prof:
+        async for _ in agenerator(2):
+            call("reader")
+    assert parents(prof) == {"agenerator": "profile", "call": "agenerator", "reader": "profile"}
+
+
+def test_generators_that_take_turns_keep_apart() -> None:
+    @tokprof.span("second")
+    def second() -> Iterator[int]:
+        call("of second")
+        yield 1
+        call("of second again")
+        yield 2
+
+    with tokprof.profile() as prof:
+        for _ in zip(generator(1), second(), strict=False):
+            pass
+        call("after")
+    found = parents(prof)
+    assert found["after"] == "profile"
+    assert found["second"] == found["generator"] == "profile"
+    assert found["of second"] == "second"
+
+
+def test_a_generator_takes_what_is_sent_and_thrown_and_returns() -> None:
+    @tokprof.span
+    def talk() -> Iterator[Any]:
+        try:
+            got = yield "first"
+        except KeyError:
+            got = yield "thrown"
+        return got  # noqa: B901
+
+    with tokprof.profile() as prof:
+        steps: Any = talk()
+        assert next(steps) == "first"
+        assert steps.throw(KeyError()) == "thrown"
+        with pytest.raises(StopIteration) as end:
+            steps.send("sent")
+    assert end.value.value == "sent"
+    assert prof.df.status.tolist() == ["ok", "ok"]
+
+
+async def test_an_async_generator_takes_what_is_sent_and_thrown() -> None:
+    @tokprof.span
+    async def talk() -> AsyncIterator[Any]:
+        got: Any = yield "first"  # type: ignore[misc]
+        try:
+            yield got
+        except KeyError:
+            yield "thrown"
+
+    with tokprof.profile() as prof:
+        steps: Any = talk()
+        assert await anext(steps) == "first"
+        assert await steps.asend("sent") == "sent"
+        assert await steps.athrow(KeyError()) == "thrown"
+        await steps.aclose()
+    assert prof.df.status.iloc[1] in ("ok", "cancelled")
+
+
+def test_a_generator_left_early_ends_its_span() -> None:
+    closed = []
+
+    @tokprof.span
+    def endless() -> Iterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.append(True)
+
+    with tokprof.profile() as prof:
+        steps: Any = endless()
+        next(steps)
+        steps.close()
+        call("after")
+    assert closed == [True]
+    assert prof.df.status.iloc[1] == "cancelled"
+    assert parents(prof)["after"] == "profile"
+
+
+# errors, tags, figures
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ValueError("no\nluck"), "error"), (KeyboardInterrupt(), "cancelled"), (asyncio.CancelledError(), "cancelled")],
+)
+def test_an_exception_passes_untouched_and_is_noted(error: BaseException, status: str) -> None:
+    with tokprof.profile() as prof:
+        with pytest.raises(type(error)) as caught, tokprof.span("step"):
+            raise error
+        call("after")
+    assert caught.value is error
+    row = prof.df.iloc[1]
+    assert row.status == status
+    assert row.error == ("ValueError: no" if status == "error" else type(error).__name__)
+    assert parents(prof)["after"] == "profile"
+
+
+def test_one_span_may_be_entered_again_and_within_itself() -> None:
+    step = tokprof.span("step")
+    with tokprof.profile() as prof:
+        with step, step:
+            call("deep")
+        with step:
+            call("again")
+    assert prof.df[prof.df.name == "step"].depth.tolist() == [1, 2, 1]
+    assert prof.df[prof.df.name.isin(["deep", "again"])].depth.tolist() == [3, 2]
+
+
+def test_recursion() -> None:
+    @tokprof.span
+    def down(n: int) -> None:
+        if n:
+            down(n - 1)
+        else:
+            call()
+
+    with tokprof.profile() as prof:
+        down(3)
+    assert prof.df.depth.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_tags_of_a_span_are_those_of_what_is_below_the_inner_one_wins() -> None:
+    with tokprof.profile(team="a", user="nobody") as prof, tokprof.span("agent", user="u1", n=3) as span:
+        span.tag(round=2)
+        call()
+    assert prof.calls.tags.tolist() == [{"team": "a", "user": "u1", "n": "3", "round": "2"}]
+    assert prof.df.tags.iloc[0] == {"team": "a", "user": "nobody"}
+
+
+def test_recorded_figures_are_columns() -> None:
+    with tokprof.profile() as prof, tokprof.span("local", kind="llm") as span:
+        span.record(
+            model="llama", provider="home", operation="chat", cost=0.5, input_tokens=10, output_tokens=4,
+            cache_read_tokens=3, reasoning_tokens=2,
+        )  # fmt: skip
+    row = prof.calls.iloc[0]
+    assert (row.model, row.provider, row.operation) == ("llama", "home", "chat")
+    assert (row.input_tokens, row.output_tokens, row.total_tokens) == (10, 4, 14)
+    assert (row.cache_read_tokens, row.reasoning_tokens) == (3, 2)
+    assert (row.cost, row.cost_source, row.usage_source) == (0.5, "reported", "reported")
+
+
+@pytest.mark.parametrize("recording", [True, False])
+@pytest.mark.parametrize(
+    ("figures", "told"),
+    [
+        ({"input_tokens": -1}, "input_tokens must be 0 or more, not -1"),
+        ({"words": 3}, "'words' is no kind of token; known: input_tokens"),
+        ({"cost": -0.1}, "cost must be 0 or more"),
+        ({"cost": float("nan")}, "cost must be 0 or more"),
+    ],
+)
+def test_wrong_figures_are_told_also_where_nothing_is_recorded(
+    recording: bool, figures: dict[str, Any], told: str
+) -> None:
+    import contextlib
+
+    with tokprof.profile() if recording else contextlib.nullcontext(), tokprof.span("x") as span:
+        with pytest.raises(ValueError, match=told):
+            span.record(**figures)
+
+
+def test_a_kind_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match="'sorcerer' is no kind of span; known: .*agent"):
+        tokprof.span("x", kind="sorcerer")
+
+
+def test_without_a_recording_a_span_does_nothing() -> None:
+    with tokprof.span("x") as span:
+        span.record(input_tokens=1)
+        span.tag(a="b")
+    assert span.span is None
