@@ -55,7 +55,7 @@ class Recording:
     capture : {"none", "preview", "full"}
         How much of prompts and answers is kept, in memory.
     tags : dict of str to str, optional
-        Put on every span.
+        Of the root, and so of every span.
     """
 
     def __init__(self, name: str, kind: str = "profile", capture: str = "none", tags: dict[str, str] | None = None):
@@ -81,8 +81,10 @@ class Recording:
         """
         if self.spans:
             raise RuntimeError("this profile has been recorded already; make a new one with tokprof.profile()")
-        if outer := current():
+        if outer := _scope.get():  # not of another thread: that one's profile is its own
             self.outer, self.root.parent = outer
+        around = self.outer.root.tags if self.outer else None
+        self.root.tags = (around or {}) | self.tags
         self.root.start, self.root.opened = wall_clock(), clock()
         self.add(self.root)
         for prepare in on_first_open:
@@ -108,8 +110,6 @@ class Recording:
         """Append a span, here and in the recordings around this one."""
         recording: Recording | None = self
         while recording is not None:
-            if recording.tags:
-                span.tags = recording.tags | (span.tags or {})
             recording.spans.append(span)
             recording.version += 1
             recording = recording.outer

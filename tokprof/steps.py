@@ -92,7 +92,7 @@ class SpanScope:
         self._name = name
         self._kind = kind
         self._tags = tags
-        self._entered: list[tuple[Recording, Span, Token[Any]] | None] = []
+        self._entered: list[tuple[Recording, Span, Token[Any] | None] | None] = []
 
     def __enter__(self) -> SpanHandle:
         scope = current()
@@ -175,6 +175,46 @@ def span(name: Any = None, *, kind: str = "task", **tags: str) -> Any:
     return SpanScope(name or "", kind, {key: str(value) for key, value in tags.items()})
 
 
+class _Turns:
+    """The span of a generator: in place while the generator runs, out of the way while its reader does."""
+
+    __slots__ = ("_place", "_step")
+
+    def __init__(self, step: SpanScope):
+        self._step = step
+        self._place: tuple[Recording, Span] | None = None
+
+    def __enter__(self) -> _Turns:
+        self._step.__enter__()
+        if entered := self._step._entered.pop():
+            recording, span, token = entered
+            self._place = recording, span
+            leave(token, self._place)
+            self._step._entered.append((recording, span, None))
+        else:
+            self._step._entered.append(None)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._step.__exit__(*error)
+
+    def take(self, move: Callable[..., Any], *given: Any) -> Any:
+        token = _scope.set(self._place) if self._place else None
+        try:
+            return move(*given)
+        finally:
+            if self._place:
+                leave(token, self._place)
+
+    async def take_async(self, move: Callable[..., Any], *given: Any) -> Any:
+        token = _scope.set(self._place) if self._place else None
+        try:
+            return await move(*given)
+        finally:
+            if self._place:
+                leave(token, self._place)
+
+
 def _decorated(function: F, name: str, kind: str, tags: dict[str, str]) -> F:
     if isinstance(function, classmethod | staticmethod):
         return type(function)(_decorated(function.__func__, name, kind, tags))
@@ -187,22 +227,42 @@ def _decorated(function: F, name: str, kind: str, tags: dict[str, str]) -> F:
     if inspect.isasyncgenfunction(function):
 
         async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            with scope():
-                generator = function(*args, **kwargs)
-                try:
-                    sent = None
-                    while True:
-                        sent = yield await generator.asend(sent)
-                except StopAsyncIteration:
-                    return
-                finally:
-                    await generator.aclose()
+            with _Turns(scope()) as turns:
+                steps = function(*args, **kwargs)
+                move, given = steps.asend, None
+                while True:
+                    try:
+                        value = await turns.take_async(move, given)
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        given = yield value
+                        move = steps.asend
+                    except GeneratorExit:
+                        await turns.take_async(steps.aclose)
+                        raise
+                    except BaseException as error:
+                        move, given = steps.athrow, error
 
     elif inspect.isgeneratorfunction(function):
 
         def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            with scope():
-                return (yield from function(*args, **kwargs))
+            with _Turns(scope()) as turns:
+                steps = function(*args, **kwargs)
+                move, given = steps.send, None
+                while True:
+                    try:
+                        value = turns.take(move, given)
+                    except StopIteration as end:
+                        return end.value
+                    try:
+                        given = yield value
+                        move = steps.send
+                    except GeneratorExit:
+                        turns.take(steps.close)
+                        raise
+                    except BaseException as error:
+                        move, given = steps.throw, error
 
     elif inspect.iscoroutinefunction(function):
 

@@ -110,7 +110,9 @@ def test_names_that_mean_harm_are_only_names(page: Page, tmp_path: Path, complai
             flame.canvas.hover(position={"x": box["x"] + box["w"] / 2, "y": box["y"] + box["h"] / 2})
             assert int(flame.root.get_attribute("data-selected") or -1) == node
             assert flame.details.bounding_box()["height"] < 420  # type: ignore[index]
-            assert page.get_by_test_id("tokprof-tooltip").bounding_box()["height"] < 420  # type: ignore[index]
+            tip = page.get_by_test_id("tokprof-tooltip").bounding_box()
+            assert tip["x"] >= 0 and tip["x"] + tip["width"] <= width  # type: ignore[index]
+            assert tip["y"] >= 0 and tip["y"] + tip["height"] <= 900  # type: ignore[index]
     flame.search.fill(EVIL["element"])
     expect(flame.found).to_contain_text("%")
     assert page.evaluate("() => window.__pwned") is None

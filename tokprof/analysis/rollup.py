@@ -104,9 +104,9 @@ class Totals:
 def may_have_spent(table: Table, row: int) -> bool:
     """Whether a call without full usage may still have been billed: a refused request was not."""
     span = table.spans[row]
-    if span.source not in ("missing", "partial"):
+    if span.source is None or (span.status == "error" and (span.http_status or 0) >= 400):
         return False
-    return not (span.status == "error" and (span.http_status or 0) >= 400)
+    return span.source in ("missing", "partial") or span.usage is None or span.usage.total_tokens is None
 
 
 def totals(table: Table) -> Totals:

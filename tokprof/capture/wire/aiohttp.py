@@ -29,7 +29,8 @@ def _hook(original: Any) -> Any:
             return await original(session, method, str_or_url, **kwargs)
         with call:
             response = await original(session, method, str_or_url, **kwargs)
-        return _follow(response, call)
+        decoded = kwargs.get("auto_decompress")
+        return _follow(response, call, getattr(session, "_auto_decompress", True) if decoded is None else decoded)
 
     return _request
 
@@ -52,9 +53,10 @@ def _begin(session: Any, method: str, str_or_url: Any, kwargs: dict[str, Any]) -
         return None
 
 
-def _follow(response: Any, call: WireCall) -> Any:
+def _follow(response: Any, call: WireCall, decoded: bool) -> Any:
     try:
-        call.answered(response.status, {name.lower(): value for name, value in response.headers.items()})
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        call.answered(response.status, headers, decoded)
         response.content = _Tee(response.content, call)
         close = response.close
 

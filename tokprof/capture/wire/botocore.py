@@ -26,6 +26,6 @@ def _hook(original: Any) -> Any:
             return original(session, request)
         with call:
             response = original(session, request)
-        return follow(response, call, not request.stream_output)
+        return follow(response, call, not request.stream_output, decoded=False)
 
     return send

@@ -62,12 +62,12 @@ class WireCall:
         if error is not None:
             self.fail(error)
 
-    def answered(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take in the head of the answer."""
+    def answered(self, status: int, headers: Mapping[str, str], decoded: bool = False) -> None:
+        """Take in the head of the answer; `decoded`: the library undoes the content encoding before it hands on."""
         exchange = self.exchange
         exchange.http_status = status
         exchange.content_type = headers.get("content-type", "").lower()
-        exchange.content_encoding = headers.get("content-encoding", "").lower()
+        exchange.content_encoding = "" if decoded else headers.get("content-encoding", "").lower()
         if exchange.path.startswith("/model/"):
             exchange.headers = {name: value for name in _USAGE_HEADERS if (value := headers.get(name)) is not None}
 

@@ -27,7 +27,7 @@ def _hook(original: Any) -> Any:
             return original(session, request, **kwargs)
         with call:
             response = original(session, request, **kwargs)
-        return follow(response, call, getattr(response, "_content_consumed", True))
+        return follow(response, call, getattr(response, "_content_consumed", True), decoded=True)
 
     return send
 
@@ -47,10 +47,10 @@ def _bytes(body: Any) -> bytes | None:
     return bytes(body) if isinstance(body, bytes | bytearray) else None
 
 
-def follow(response: Any, call: WireCall, consumed: bool) -> Any:
+def follow(response: Any, call: WireCall, consumed: bool, decoded: bool) -> Any:
     """Take in the head of an answer of requests or botocore, and its body: now, or as it is read."""
     try:
-        call.answered(response.status_code, {name.lower(): value for name, value in response.headers.items()})
+        call.answered(response.status_code, {name.lower(): value for name, value in response.headers.items()}, decoded)
         if consumed:
             call.chunk(response.content)
             call.finish(complete=True)
