@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
 
 import tokprof.capture.wire.call
-import tokprof.profile
 import tokprof.recorder
 from tokprof.span import Frame
 from tokprof.testing import SimulatedProvider
@@ -48,8 +48,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     fake = Clock()
-    for module in (tokprof.recorder, tokprof.capture.wire.call, tokprof.profile):
-        monkeypatch.setattr(module, "clock", fake.monotonic)
+    for name in ("tokprof.recorder", "tokprof.capture.wire.call", "tokprof.profile"):
+        monkeypatch.setattr(sys.modules[name], "clock", fake.monotonic)
     monkeypatch.setattr(tokprof.recorder, "wall_clock", fake.wall)
     return fake
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import tokprof.capture.wire  # noqa: F401  (hooks into the recorder)
+import tokprof.capture  # noqa: F401  (hooks into the recorder)
 from tokprof.profile import Profile, last, profile
 from tokprof.steps import span
 from tokprof.table import Table

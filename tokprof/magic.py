@@ -17,7 +17,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import MagicArgumentParser
 from traitlets import Bool, Enum
 
-from tokprof.capture.wire import uninstall
+from tokprof.capture import uninstall
 from tokprof.cells import CellProfiler, Plan
 from tokprof.profile import Profile, last, remember
 from tokprof.recorder import Recording

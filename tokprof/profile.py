@@ -196,9 +196,10 @@ class Profile:
         """
         from tokprof.views.border import describe, pack
         from tokprof.views.page import document, state_of
+        from tokprof.views.static import tables
 
         block = pack(self.table, self.call_tree, describe(self.title, self.totals))
-        body = f'<div data-tokprof="0"></div>{self.snapshot()}'
+        body = f'<div data-tokprof="0"></div>{tables(self.table, self.totals)}'
         page = document(f"tokprof {self.title}", body, {"0": state_of(block, self._metric)})
         if path is not None:
             Path(path).write_text(page, encoding="utf-8")

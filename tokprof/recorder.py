@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import Protocol
+from typing import Any, Protocol
 
 from tokprof.span import Span
 from tokprof.stack import snapshot
@@ -30,10 +30,10 @@ on_first_open: list[Callable[[], None]] = []
 """Called before a recording opens: the capture layer puts its hooks in."""
 
 wall_clock: Callable[[], int] = time.time_ns
-"""Nanoseconds since the Unix epoch. A test may set it."""
+"""Nanoseconds since the Unix epoch."""
 
 clock: Callable[[], int] = time.perf_counter_ns
-"""Nanoseconds on a clock that never goes back. A test may set it."""
+"""Nanoseconds on a clock that never goes back."""
 
 
 class Pending(Protocol):
@@ -81,7 +81,7 @@ class Recording:
         """
         if self.spans:
             raise RuntimeError("this profile has been recorded already; make a new one with tokprof.profile()")
-        if outer := _scope.get():  # not of another thread: that one's profile is its own
+        if outer := own():  # not of another thread: that one's profile is its own
             self.outer, self.root.parent = outer
         around = self.outer.root.tags if self.outer else None
         self.root.tags = (around or {}) | self.tags
@@ -125,9 +125,14 @@ class Recording:
 _scope: ContextVar[tuple[Recording, Span] | None] = ContextVar("tokprof_scope", default=None)
 
 
+def own() -> tuple[Recording, Span] | None:
+    """Give the scope of this very context, which may have none."""
+    return _scope.get()
+
+
 def current() -> tuple[Recording, Span] | None:
     """Give the recording and the span that work begun here and now belongs to."""
-    return _scope.get() or (_open[-1].scope if _open else None)
+    return own() or (_open[-1].scope if _open else None)
 
 
 def leave(token: Token[tuple[Recording, Span] | None] | None, scope: tuple[Recording, Span]) -> None:
@@ -147,6 +152,30 @@ def leave(token: Token[tuple[Recording, Span] | None] | None, scope: tuple[Recor
 def forget_scope() -> None:
     """Belong to nobody: what a cell does before it begins its own recording."""
     _scope.set(None)
+
+
+class carry:  # noqa: N801
+    """A function that runs in a given scope, whatever thread runs it.
+
+    Parameters
+    ----------
+    scope : tuple of Recording and Span, or None
+    function : callable
+    """
+
+    __slots__ = ("__wrapped__", "_scope")
+
+    def __init__(self, scope: tuple[Recording, Span] | None, function: Callable[..., Any]):
+        self._scope = scope
+        self.__wrapped__ = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function."""
+        token = _scope.set(self._scope)
+        try:
+            return self.__wrapped__(*args, **kwargs)
+        finally:
+            _scope.reset(token)
 
 
 def new_span(name: str, kind: str, parent: Span | None) -> Span:

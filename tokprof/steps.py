@@ -70,6 +70,8 @@ class SpanHandle:
         span = self.span
         span.model, span.provider, span.operation = model, provider, operation
         span.usage = Usage(**tokens)
+        if operation in ("embeddings", "rerank") and span.usage.output_tokens is None:
+            span.usage.output_tokens = 0
         known = span.usage.input_tokens is not None or span.usage.output_tokens is not None
         span.source = "reported" if known else "missing"
         if cost is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokprof.span import TOKEN_FIELDS, Span
+from tokprof.span import TOKEN_FIELDS, Span, Usage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,7 @@ SCHEMA: dict[str, str] = {
 }
 """Columns of ``Profile.df`` in their order, with their pandas dtypes."""
 
+_NO_USAGE = Usage()
 _COST_PARTS = ("cost", "cost_input", "cost_output", "cost_cache_read", "cost_cache_write")
 
 
@@ -146,16 +148,16 @@ class Table:
         """Build the DataFrame, one row a span, columns as in `SCHEMA`."""
         import pandas as pd
 
-        spans = self.spans
+        spans, now = self.spans, self.now
         inner = [span.stack[-1] if span.stack else None for span in spans]
         parents = self.parents.tolist()
         ids = [f"{span.id & 0xFFFFFFFFFFFFFFFF:016x}" for span in spans]
-        usages = [span.usage for span in spans]
+        usages = [span.usage or _NO_USAGE for span in spans]
         values: dict[str, list[Any]] = {
             "span_id": ids,
             "parent_id": [ids[parent] if parent >= 0 else None for parent in parents],
             "depth": self.depths(),
-            "duration_s": [self.duration(span) for span in spans],
+            "duration_s": [((now if span.closed is None else span.closed) - span.opened) / 1e9 for span in spans],
             "ttft_s": [
                 np.nan if span.first_token is None else (span.first_token - span.opened) / 1e9 for span in spans
             ],
@@ -168,15 +170,16 @@ class Table:
             "tags": self.tags(),
         }
         for name in TOKEN_FIELDS:
-            values[name] = [None if usage is None else getattr(usage, name) for usage in usages]
+            values[name] = list(map(attrgetter(name), usages))
         for index, name in enumerate(_COST_PARTS):
             values[name] = self.costs[:, index]  # type: ignore[assignment]
         columns: dict[str, Any] = {}
         for name, dtype in SCHEMA.items():
             if name == "start":
-                columns[name] = pd.to_datetime(np.fromiter((s.start for s in spans), np.int64, len(spans)), utc=True)
+                starts = np.fromiter((s.start for s in spans), np.int64, len(spans))
+                columns[name] = pd.to_datetime(starts, utc=True).as_unit("ns")
             else:
-                column = values[name] if name in values else [getattr(span, name) for span in spans]
+                column = values[name] if name in values else list(map(attrgetter(name), spans))
                 columns[name] = _column(column, dtype)
         return pd.DataFrame(columns, copy=False)
 
@@ -185,8 +188,15 @@ def _column(values: Any, dtype: str) -> Any:
     """Nullable columns are built from a value and a mask array: by far the quickest way into pandas."""
     import pandas as pd
 
+    empty = isinstance(values, list) and values.count(None) == len(values)
+    if dtype == _INT and empty:
+        return pd.arrays.IntegerArray(np.zeros(len(values), np.int64), np.ones(len(values), np.bool_))
     if dtype == _INT:
-        mask = np.fromiter((value is None for value in values), np.bool_, len(values))
+        known = np.array(values, np.float64)  # None becomes NaN, without a step of Python for each value
+        mask = np.isnan(known)
+        known[mask] = 0
+        if known.size and np.abs(known).max() < 2**53:
+            return pd.arrays.IntegerArray(known.astype(np.int64), mask)
         filled = np.fromiter((0 if value is None else value for value in values), np.int64, len(values))
         return pd.arrays.IntegerArray(filled, mask)
     if dtype == _FLAG:

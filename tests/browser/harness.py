@@ -206,7 +206,9 @@ class NotebookPage:
         """Run code in the notebook's kernel; give what it printed, its value, or its error."""
         return str(
             self.page.evaluate(
-                "async (code) => {" + _PANEL + """
+                "async (code) => {"
+                + _PANEL
+                + """
                 const kernel = panel().sessionContext.session.kernel;
                 const future = kernel.requestExecute({ code, store_history: false, silent: false });
                 let out = '';
@@ -236,10 +238,12 @@ class NotebookPage:
     def cell(self, index: int) -> Locator:
         return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
 
+    def is_trusted(self, cell: int) -> bool:
+        return bool(self.page.evaluate(f"(at) => {{ {_PANEL} return panel().model.cells.get(at).trusted; }}", cell))
+
     def scroll_top(self) -> float:
-        return float(
-            self.page.evaluate(f"() => {{ {_PANEL} return (panel().content.outerNode ?? panel().content.node).scrollTop; }}")
-        )
+        notebook = "(panel().content.outerNode ?? panel().content.node)"
+        return float(self.page.evaluate(f"() => {{ {_PANEL} return {notebook}.scrollTop; }}"))
 
 
 class Flame:
@@ -300,7 +304,8 @@ class Flame:
         """How many pixels the canvas has of each colour, `r,g,b`."""
         return dict(
             self.canvas.evaluate(
-                """(canvas) => { const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+                """(canvas) => { const { width, height } = canvas;
+                  const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
                   const seen = {};
                   for (let i = 0; i < data.length; i += 4) { const c = `${data[i]},${data[i + 1]},${data[i + 2]}`;
                     seen[c] = (seen[c] ?? 0) + 1; }

@@ -43,7 +43,7 @@ def simple() -> tokprof.Profile:
 def hostile() -> tokprof.Profile:
     with tokprof.profile(EVIL["end of script"]) as prof:
         for name in EVIL.values():
-            with pytest.raises(ValueError), tokprof.span(name, evil=name) as step:  # noqa: PT012
+            with pytest.raises(ValueError), tokprof.span(name, evil=name) as step:
                 step.record(model=name, provider=name, input_tokens=1000, output_tokens=500)
                 raise ValueError(name)
     return prof
@@ -73,13 +73,12 @@ def test_it_opens_without_a_network_and_is_alive(page: Page, tmp_path: Path, com
     assert asked == []
 
 
-def test_without_script_the_page_still_has_picture_and_tables(browser: Browser, tmp_path: Path) -> None:
+def test_without_script_the_page_still_has_its_tables(browser: Browser, tmp_path: Path) -> None:
     simple().to_html(path := tmp_path / "profile.html")
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(path.as_uri())
     expect(page.locator("table").first).to_contain_text("850")
-    assert page.locator("img").first.evaluate("(img) => img.naturalWidth") > 0
     context.close()
 
 
@@ -109,7 +108,7 @@ def test_names_that_mean_harm_are_only_names(page: Page, tmp_path: Path, complai
             flame.click(node)
             flame.canvas.hover(position={"x": box["x"] + box["w"] / 2, "y": box["y"] + box["h"] / 2})
             assert int(flame.root.get_attribute("data-selected") or -1) == node
-            assert flame.details.bounding_box()["height"] < 420  # type: ignore[index]
+            assert flame.details.bounding_box()["height"] < 600  # type: ignore[index]
             tip = page.get_by_test_id("tokprof-tooltip").bounding_box()
             assert tip["x"] >= 0 and tip["x"] + tip["width"] <= width  # type: ignore[index]
             assert tip["y"] >= 0 and tip["y"] + tip["height"] <= 900  # type: ignore[index]
@@ -117,7 +116,9 @@ def test_names_that_mean_harm_are_only_names(page: Page, tmp_path: Path, complai
     expect(flame.found).to_contain_text("%")
     assert page.evaluate("() => window.__pwned") is None
     assert page.locator("img[onerror], img[src='x'], [onmouseover]").count() == 0
-    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), (
+        "the page is wider than the window"
+    )
     assert flame.root.evaluate("(root) => root.scrollWidth <= root.clientWidth")
     assert "\u202e" not in page.inner_text("body")
 

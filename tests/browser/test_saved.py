@@ -83,10 +83,7 @@ def test_from_a_stranger_it_shows_text_and_the_sanitised_snapshot(saved: str, la
     notebook.cells[0].source += "\n# changed by somebody else: the signature does not fit any more"
     nbformat.write(notebook, lab.root / "stranger.ipynb")
     opened = open_notebook("stranger.ipynb")
-    trusted = opened.page.evaluate(
-        "() => [...window.jupyterapp.shell.widgets('main')].find((w) => w.content?.model).content.model.cells.get(1).trusted"
-    )
-    assert trusted is False
+    assert opened.is_trusted(PROFILED) is False
     cell = opened.cell(PROFILED)
     cell.scroll_into_view_if_needed()
     looks_like_the_snapshot(cell)

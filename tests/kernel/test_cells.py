@@ -152,8 +152,10 @@ def test_a_cell_without_the_magic_records_nothing(run: Kernel) -> None:
 
 
 def test_background_work_is_credited_to_the_cell_that_began_it(run: Kernel) -> None:
-    run("%%tokprof first\nasync def later():\n    await go.wait()\n    await aask()\ngo = asyncio.Event()\n"
-        "task = asyncio.create_task(later())")
+    run(
+        "%%tokprof first\nasync def later():\n    await go.wait()\n    await aask()\ngo = asyncio.Event()\n"
+        "task = asyncio.create_task(later())"
+    )
     run("%%tokprof second\nask(); go.set(); await task")
     run("%%tokprof third\nask()")
     assert run.value("first.calls.late.tolist(), first.calls.function.tolist()") == ([True], ["aask"])

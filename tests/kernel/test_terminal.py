@@ -20,7 +20,8 @@ def ask(q): return openai.chat.completions.create(model="gpt-4o-mini", messages=
 
 %tokprof ask("one")
 %tokprof on
-answer = await anthropic.messages.create(model="claude-haiku-4-5", max_tokens=9, messages=[{"role": "user", "content": "q"}])
+asked = dict(model="claude-haiku-4-5", max_tokens=9, messages=[{"role": "user", "content": "q"}])
+answer = await anthropic.messages.create(**asked)
 %tokprof off
 print("role:", answer.role)
 """
@@ -54,7 +55,9 @@ def test_a_profiled_cell_of_a_script(tmp_path: Path) -> None:
     cell = "%%tokprof prof\\nx = ask('two')\\n(await asyncio.gather(asyncio.sleep(0, 5)))[0]"
     script = tmp_path / "cells.ipy"
     lines = SCRIPT.split("\n\n")[0]
-    script.write_text(f"{lines}\nget_ipython().run_cell({cell!r}.replace(chr(92) + 'n', chr(10)), store_history=True)\n")
+    script.write_text(
+        f"{lines}\nget_ipython().run_cell({cell!r}.replace(chr(92) + 'n', chr(10)), store_history=True)\n"
+    )
     told = ipython(tmp_path, str(script))
     assert "└─ chat gpt-4o-mini" in told
     assert "1 call" in told

@@ -95,7 +95,9 @@ class Wire:
     def __init__(self) -> None:
         self.usage: dict[str, Any] = {}
         transport = httpx2.MockTransport(
-            lambda _request: httpx2.Response(200, json={"object": "chat.completion", "choices": [], "usage": self.usage})
+            lambda _request: httpx2.Response(
+                200, json={"object": "chat.completion", "choices": [], "usage": self.usage}
+            )
         )
         self.client = httpx2.Client(transport=transport)
 

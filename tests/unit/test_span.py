@@ -180,7 +180,7 @@ def test_a_generator_takes_what_is_sent_and_thrown_and_returns() -> None:
             got = yield "first"
         except KeyError:
             got = yield "thrown"
-        return got  # noqa: B901
+        return got
 
     with tokprof.profile() as prof:
         steps: Any = talk()
@@ -316,7 +316,7 @@ def test_wrong_figures_are_told_also_where_nothing_is_recorded(
 
 
 def test_a_kind_that_does_not_exist() -> None:
-    with pytest.raises(ValueError, match="'sorcerer' is no kind of span; known: .*agent"):
+    with pytest.raises(ValueError, match=r"'sorcerer' is no kind of span; known: .*agent"):
         tokprof.span("x", kind="sorcerer")
 
 
@@ -325,3 +325,10 @@ def test_without_a_recording_a_span_does_nothing() -> None:
         span.record(input_tokens=1)
         span.tag(a="b")
     assert span.span is None
+
+
+def test_an_embedding_has_no_output() -> None:
+    with tokprof.profile() as prof, tokprof.span("embed", kind="embedding") as step:
+        step.record(operation="embeddings", input_tokens=5)
+    assert prof.totals.exact
+    assert prof.calls.total_tokens.tolist() == [5]

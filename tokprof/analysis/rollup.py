@@ -139,7 +139,8 @@ def by(table: Table, keys: Sequence[str]) -> pd.DataFrame:
     ----------
     table : Table
     keys : sequence of str
-        Columns of the span table, or ``tag:NAME``.
+        Columns of the span table, or ``tag:NAME``. By ``model``, a call that got no answer counts to the model it asked
+        for.
 
     Returns
     -------
@@ -165,7 +166,9 @@ def by(table: Table, keys: Sequence[str]) -> pd.DataFrame:
     data: dict[str, Any] = {}
     for key in keys:
         tag = key.removeprefix("tag:")
-        data[key] = [tags.get(tag) for tags in frame["tags"]] if key.startswith("tag:") else frame[key].to_numpy()
+        data[key] = [tags.get(tag) for tags in frame["tags"]] if key.startswith("tag:") else frame[key].array
+        if key == "model":
+            data[key] = [table.spans[row].model or table.spans[row].request_model for row in rows]
     spans = [table.spans[row] for row in rows]
     data["calls"] = 1
     data["errors"] = [int(span.status in ("error", "cancelled")) for span in spans]

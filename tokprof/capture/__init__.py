@@ -1,1 +1,21 @@
-"""How spans get in."""
+"""How spans get in: hooks in the HTTP libraries, and in what starts threads."""
+
+from __future__ import annotations
+
+from tokprof.capture import threads, wire
+from tokprof.recorder import on_first_open
+
+
+def install() -> None:
+    """Put every hook in, when the first recording begins."""
+    threads.install()
+    wire.install()
+
+
+def uninstall() -> None:
+    """Take every hook out."""
+    threads.uninstall()
+    wire.uninstall()
+
+
+on_first_open.append(install)

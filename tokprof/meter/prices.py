@@ -84,20 +84,15 @@ def _model(model: str, provider: str | None) -> ModelInfo | None:
 def _parts(model: ModelInfo, usage: Usage, at: datetime) -> tuple[float, float, float, float, float] | None:
     prices = model.get_prices(at)
     tokens_in, tokens_out = usage.input_tokens or 0, usage.output_tokens or 0
-    fresh_rate = _rate(prices, "input_mtok", tokens_in)
-    out_rate = _rate(prices, "output_mtok", tokens_in)
-    if fresh_rate is None or (out_rate is None and tokens_out):
+    rates = _flat(prices) or _rates(prices, tokens_in)
+    if rates.fresh is None or (rates.out is None and tokens_out):
         return None
     read, write, long = (min(n or 0, tokens_in) for n in _cached(usage))
-    read_rate = _rate(prices, "cache_read_mtok", tokens_in, fresh_rate)
-    write_rate = _rate(prices, "cache_write_mtok", tokens_in, fresh_rate)
-    long_rate = _rate(prices, "cache_write_1h_mtok", tokens_in, write_rate)
-    for_read = read * read_rate
-    for_write = (write - min(long, write)) * write_rate + min(long, write) * long_rate
-    fresh = max(0, tokens_in - read - write) * fresh_rate
-    out = tokens_out * (out_rate or 0.0)
-    special = _special(prices, usage)
-    if special is not None:
+    for_read = read * rates.read
+    for_write = (write - min(long, write)) * rates.write + min(long, write) * rates.long
+    fresh = max(0, tokens_in - read - write) * rates.fresh
+    out = tokens_out * (rates.out or 0.0)
+    if rates.rare or _rare(usage):
         listed = _calculated(prices, usage)
         if listed is None:
             return None
@@ -111,12 +106,49 @@ def _cached(usage: Usage) -> tuple[int | None, int | None, int | None]:
     return usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens
 
 
-def _special(prices: Any, usage: Usage) -> str | None:
-    """Name a kind of token, or a unit, that has a price of its own beside plain text and cache."""
-    if usage.input_audio_tokens or usage.output_audio_tokens or usage.input_image_tokens or usage.output_image_tokens:
-        return "audio or image"
-    priced = {name for name, value in vars(prices).items() if value is not None and not name.startswith("_")}
-    return next(iter(sorted(priced & {"requests_kcount", "output_reasoning_mtok"})), None)
+def _rare(usage: Usage) -> bool:
+    """Whether there are tokens with a price of their own beside plain text and cache."""
+    return bool(
+        usage.input_audio_tokens or usage.output_audio_tokens or usage.input_image_tokens or usage.output_image_tokens
+    )
+
+
+class _Rates(NamedTuple):
+    """USD a token; `rare` where the list charges for other units too."""
+
+    fresh: float | None
+    out: float | None
+    read: Any
+    write: Any
+    long: Any
+    rare: bool
+
+
+_flats: dict[int, tuple[Any, _Rates | None]] = {}  # by id of the prices, which are kept so that the id stays theirs
+
+
+def _flat(prices: Any) -> _Rates | None:
+    """Rates that hold for a call of any size; None for prices in tiers."""
+    known = _flats.get(id(prices))
+    if known is None:
+        tiers = any(hasattr(value, "tiers") for value in vars(prices).values())
+        if len(_flats) > 1024:
+            _flats.clear()
+        known = _flats[id(prices)] = (prices, None if tiers else _rates(prices, 0))
+    return known[1]
+
+
+def _rates(prices: Any, input_tokens: int) -> _Rates:
+    fresh = _rate(prices, "input_mtok", input_tokens)
+    write = _rate(prices, "cache_write_mtok", input_tokens, fresh)
+    return _Rates(
+        fresh,
+        _rate(prices, "output_mtok", input_tokens),
+        _rate(prices, "cache_read_mtok", input_tokens, fresh),
+        write,
+        _rate(prices, "cache_write_1h_mtok", input_tokens, write),
+        any(getattr(prices, name, None) is not None for name in ("requests_kcount", "output_reasoning_mtok")),
+    )
 
 
 def _calculated(prices: Any, usage: Usage) -> Any:

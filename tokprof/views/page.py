@@ -59,7 +59,9 @@ def document(title: str, body: str, states: Mapping[str, Mapping[str, Any]]) -> 
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(clean(title))}</title>"
         "<style>body{font:14px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;"
-        "background:Canvas;color:CanvasText}table{border-collapse:collapse;margin:1rem 0}"
+        "background:Canvas;color:CanvasText}table{border-collapse:collapse;margin:1rem 0;"
+        "display:block;max-width:100%;overflow-x:auto}"
+        "th{text-align:right}th:first-child{text-align:left}"
         "th,td{padding:.2rem .7rem;border-bottom:1px solid color-mix(in srgb,CanvasText 15%,Canvas)}</style>"
         f"</head><body>{body}{scripts(states)}</body></html>"
     )

@@ -48,11 +48,15 @@ def render(title: str, table: Table, tree: Tree, totals: Totals) -> str:
             f'<img alt="Flamegraph of the tokens of {escape(clean(title), quote=True)}; the tables below hold its '
             f'figures" src="data:image/svg+xml;base64,{picture}" style="width:100%;max-width:960px">'
         )
-        parts.append(_grouped(table, "function", ["function", "cell", "line"]))
-        parts.append(_grouped(table, "model", ["model"]))
-        parts += [f"<p>{escape(sentence)}</p>" for sentence in doubts(totals)]
+        parts.append(tables(table, totals))
     parts.append("</div>")
     return "".join(parts)
+
+
+def tables(table: Table, totals: Totals) -> str:
+    """The figures by function and by model, and what they leave out."""
+    parts = [_grouped(table, "function", ["function", "cell", "line"]), _grouped(table, "model", ["model"])]
+    return "".join(parts + [f"<p>{escape(sentence)}</p>" for sentence in doubts(totals)])
 
 
 def _line(totals: Totals) -> str:
@@ -64,14 +68,13 @@ def _grouped(table: Table, title: str, keys: Sequence[str]) -> str:
     rows = []
     for key, row in groups.head(_ROWS).iterrows():
         values = key if isinstance(key, tuple) else (key,)
-        known = "?" if row.unknown_calls and not row.total_tokens else tokens(row.total_tokens)
         rows.append(
             [
                 _name(values),
-                f"{'≥ ' if row.unknown_calls and known != '?' else ''}{known}",
-                tokens(row.input_tokens),
-                tokens(row.cache_read_tokens),
-                tokens(row.output_tokens),
+                *(
+                    _known(row[name], row.unknown_calls)
+                    for name in ("total_tokens", "input_tokens", "cache_read_tokens", "output_tokens")
+                ),
                 usd(row.cost) if row.cost else "",
                 tokens(row.calls),
                 seconds(row.duration_s),
@@ -80,6 +83,13 @@ def _grouped(table: Table, title: str, keys: Sequence[str]) -> str:
     head = [f"by {title}", "tokens", "input", "of it cached", "output", "cost", "calls", "time"]
     more = f"<p>… {count(len(groups) - _ROWS, 'more')}</p>".replace("mores", "more") if len(groups) > _ROWS else ""
     return _table(head, rows) + more
+
+
+def _known(count: float, unknown_calls: int) -> str:
+    """A sum, marked where calls are in it that did not tell theirs."""
+    if not unknown_calls:
+        return tokens(count)
+    return f"≥ {tokens(count)}" if count else "?"
 
 
 def _name(values: Sequence[object]) -> str:

@@ -21,7 +21,7 @@ from types import ModuleType
 import wrapt
 
 from tokprof.capture.wire import aiohttp, botocore, httpx, requests
-from tokprof.recorder import on_first_open, warn_once
+from tokprof.recorder import warn_once
 
 TRANSPORTS: dict[str, ModuleType] = {
     "aiohttp": aiohttp,
@@ -67,6 +67,3 @@ def _patch(module: ModuleType) -> None:
         TRANSPORTS[name].install(module)
     except Exception as error:
         warn_once(f"hook into {name}", error)
-
-
-on_first_open.append(install)

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
-from tokprof.capture.wire import patch
+from tokprof.capture import patch
 from tokprof.capture.wire.call import WireCall, begin
 from tokprof.recorder import current, warn_once
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from tokprof.capture.wire import patch
+from tokprof.capture import patch
 from tokprof.capture.wire.requests import _begin, follow
 from tokprof.recorder import current
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
-from typing import Any
+from typing import Any, TypeVar
 
 from tokprof.capture.content import keep
 from tokprof.meter.reader import may_be_call, read
@@ -15,6 +16,7 @@ from tokprof.span import Exchange, Reading, Span
 in_wire: ContextVar[bool] = ContextVar("tokprof_in_wire", default=False)
 """Set while a hooked transport is at work: the transports below it (aiohttp under httpx) must not count again."""
 
+_Text = TypeVar("_Text", str, str | None)
 _READ = "read the answer of a model"
 _USAGE_HEADERS = tuple(
     f"x-amzn-bedrock-{kind}-token-count" for kind in ("input", "output", "cache-read-input", "cache-write-input")
@@ -133,13 +135,13 @@ class WireCall:
         span.kind = reading.kind
         span.operation = reading.operation
         span.provider = reading.provider
-        span.model = reading.model
-        span.request_model = reading.request_model
-        span.name = f"{reading.operation} {reading.request_model or reading.model or ''}".rstrip()
-        span.host = exchange.host
+        span.model = _one(reading.model)
+        span.request_model = _one(reading.request_model)
+        span.name = _one(f"{reading.operation} {reading.request_model or reading.model or ''}".rstrip())
+        span.host = _one(exchange.host)
         span.http_status = exchange.http_status
         span.stream = reading.stream
-        span.finish_reason = reading.finish_reason
+        span.finish_reason = _one(reading.finish_reason)
         span.usage = reading.usage
         span.source = reading.source
         span.usage_raw = reading.usage_raw
@@ -176,6 +178,11 @@ class WireCall:
         else:
             tries.pop(key, None)
         return attempt
+
+
+def _one(text: _Text) -> _Text:
+    """Keep equal strings of many calls once: a third of what a call leaves in memory."""
+    return sys.intern(text) if type(text) is str else text
 
 
 def begin(method: str, host: str, path: str, headers: Mapping[str, str], request: bytes | None) -> WireCall | None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from tokprof.capture.wire import patch
+from tokprof.capture import patch
 from tokprof.capture.wire.call import WireCall, begin
 from tokprof.recorder import current, warn_once
 

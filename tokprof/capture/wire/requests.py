@@ -6,7 +6,8 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
-from tokprof.capture.wire import patch, urllib3
+from tokprof.capture import patch
+from tokprof.capture.wire import urllib3
 from tokprof.capture.wire.call import WireCall, begin
 from tokprof.recorder import current, warn_once
 

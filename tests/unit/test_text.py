@@ -1,0 +1,83 @@
+"""The text tree, to the character."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import tokprof
+from tokprof.views.words import clean, seconds, usd
+
+from .scenes import agent, call
+
+TREE = """\
+tokprof In[3]: ≥ 401,100 tokens · ≥ $0.0602 · 4 calls · 1 min 04 s
+1 call did not tell all of their tokens: the sums are lower bounds.
+1 call without a known price.
+
+    tokens    %       cost calls     time
+  ≥401,100 100%    $0.0602     4 1 min 04 s  In[3]
+  ≥400,000 100%    $0.0600     3 1 min 02 s  ├─ In[3]:3
+  ≥400,000 100%    $0.0600     3 1 min 02 s  │  └─ agent  [agent]
+  ≥400,000 100%    $0.0600     3 1 min 02 s  │     └─ act  agent.py:12
+   400,000 100%    $0.0600     2   500 ms  │        ├─ search  tools.py:7
+   400,000 100%    $0.0600     2   500 ms  │        │  └─ chat gpt-4o-mini ×2
+         ?   0%          -     1 1 min 02 s  │        └─ chat mystery
+     1,100   0%   $0.00018     1    1.5 s  └─ In[3]:2
+     1,100   0%   $0.00018     1    1.5 s     └─ plan  In[2]:5
+     1,100   0%   $0.00018     1    1.5 s        └─ chat gpt-4o-mini"""
+
+
+def test_the_tree_as_text(clock: Any, frames: Callable[..., None]) -> None:
+    prof = agent(clock, frames)
+    assert str(prof) == TREE
+    assert repr(prof) == "<Profile In[3]: ≥ 401,100 tokens, ≥ $0.0602, 4 calls, 1 min 04 s>"
+
+
+def test_no_calls(clock: Any, frames: Callable[..., None]) -> None:
+    with tokprof.profile("In[1]") as prof:
+        clock.advance(0.25)
+        assert repr(prof) == "<Profile In[1]: recording, no model calls, 250 ms>"
+    assert str(prof) == "tokprof In[1]: no model calls · 250 ms"
+
+
+def test_a_wide_tree_is_cut_and_says_so(clock: Any, frames: Callable[..., None]) -> None:
+    frames()
+    with tokprof.profile() as prof:
+        for i in range(200):
+            call(clock, 0.001, name=f"step {i}", input_tokens=i + 1, output_tokens=0)
+    lines = str(prof).splitlines()
+    assert lines[-1].strip() == "… 141 smaller"
+    assert "step 199" in lines[4]
+    assert len(lines) == 3 + 60 + 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 ms"), (0.34, "340 ms"), (0.9996, "1.0 s"), (8.24, "8.2 s"), (59.96, "1 min 00 s"), (185, "3 min 05 s")],
+)
+def test_seconds(value: float, text: str) -> None:
+    assert seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "$0.0000"), (0.000012, "$0.000012"), (0.0123, "$0.0123"), (0.5, "$0.5000"), (1234.5, "$1,234.50")],
+)
+def test_usd(value: float, text: str) -> None:
+    assert usd(value) == text
+
+
+@pytest.mark.parametrize(
+    "mark", ["\n", "\x1b[31m", "\x00", "\u202e", "\u2066", "\u200b", "\ufeff", "\x9b", "\u2028", "\u061c"]
+)
+def test_marks_that_cannot_be_seen_are_replaced(mark: str) -> None:
+    shown = clean(f"a{mark}b")
+    assert mark[0] not in shown
+    assert shown.startswith("a\N{REPLACEMENT CHARACTER}")
+
+
+def test_long_names_are_cut() -> None:
+    assert clean("x" * 1_000_000) == "x" * 119 + "…"

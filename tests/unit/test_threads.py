@@ -1,0 +1,92 @@
+"""Threads work for whoever started them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import tokprof
+from tokprof.testing import SimulatedProvider
+
+
+def ask(client: object) -> None:
+    client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])  # type: ignore[attr-defined]
+
+
+def test_a_thread_keeps_the_step_it_was_started_in(provider: SimulatedProvider) -> None:
+    client = provider.openai()
+
+    class Worker(threading.Thread):
+        def run(self) -> None:
+            ask(client)
+
+    with tokprof.profile() as prof:
+        with tokprof.span("step"):
+            workers = [threading.Thread(target=ask, args=(client,)), Worker()]
+            for worker in workers:
+                worker.start()
+        for worker in workers:
+            worker.join()
+    step = prof.df[prof.df.name == "step"].span_id.item()
+    assert prof.calls.parent_id.tolist() == [step, step]
+
+
+def test_work_of_a_pool_belongs_to_who_gave_it(provider: SimulatedProvider) -> None:
+    client = provider.openai()
+    with ThreadPoolExecutor(1) as pool:
+        with tokprof.profile("first") as first, tokprof.span("a"):
+            pool.submit(ask, client).result()
+        with tokprof.profile("second") as second:
+            list(pool.map(ask, [client, client]))
+        pool.submit(ask, client).result()
+    assert (len(first.calls), len(second.calls)) == (1, 2)
+    assert first.calls.depth.item() == 2
+    assert not first.calls.late.any()
+
+
+def test_a_thread_that_outlives_its_profile_is_late_there_and_nowhere_else(provider: SimulatedProvider) -> None:
+    client = provider.openai()
+    go = threading.Event()
+
+    def later() -> None:
+        go.wait()
+        ask(client)
+
+    with tokprof.profile() as first:
+        worker = threading.Thread(target=later)
+        worker.start()
+    with tokprof.profile() as second:
+        go.set()
+        worker.join()
+    assert first.calls.late.tolist() == [True]
+    assert second.calls.empty
+
+
+def test_two_threads_with_a_profile_each_do_not_mix(provider: SimulatedProvider) -> None:
+    client = provider.openai()
+    both = threading.Barrier(2)
+    found: dict[int, tokprof.Profile] = {}
+
+    def work(times: int) -> None:
+        with tokprof.profile() as prof:
+            both.wait()
+            for _ in range(times):
+                ask(client)
+            both.wait()
+        found[times] = prof
+
+    workers = [threading.Thread(target=work, args=(times,)) for times in (1, 3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert {times: len(prof.calls) for times, prof in found.items()} == {1: 1, 3: 3}
+
+
+async def test_to_thread_and_the_loops_executor(provider: SimulatedProvider) -> None:
+    client = provider.openai()
+    async with tokprof.profile() as prof, tokprof.span("step"):
+        await asyncio.to_thread(ask, client)
+        await asyncio.get_running_loop().run_in_executor(None, ask, client)
+    assert prof.calls.depth.tolist() == [2, 2]
