@@ -6,17 +6,21 @@ FRONT := tokprof/static/flamegraph.js
 JS_SOURCES := $(shell find js/src widgets js/build.mjs js/package.json -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-python test-js bench lint build chromium clean
+.PHONY: help demo lab pictures test test-python test-js bench lint build chromium clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: .venv/.installed ## run the quickstart in a real kernel; print its token trees; leave build/quickstart.html
+demo: .venv/.installed ## (some 300 MB of downloads the first time) run the quickstart in a real kernel; print its token trees; leave build/quickstart.html
 	$(BIN)/python notebooks/build.py notebooks/quickstart.ipynb
 
 lab: .venv/.installed ## open JupyterLab on a copy of the notebooks
-	mkdir -p build/lab && cp -n notebooks/*.ipynb build/lab/
-	$(BIN)/jupyter lab --notebook-dir=build/lab $(LAB_OPTIONS)
+	mkdir -p build/lab
+	for notebook in notebooks/*.ipynb; do test -e "build/lab/$${notebook##*/}" || cp "$$notebook" build/lab/; done
+	$(BIN)/jupyter lab --notebook-dir=build/lab $$(test "$$(id -u)" = 0 && echo --allow-root) $(LAB_OPTIONS)
+
+pictures: .venv/.installed chromium ## take the README's pictures in a real JupyterLab
+	cd tests && ../$(BIN)/python -m browser.pictures
 
 test: test-js test-python ## every test: TypeScript, Python, real kernels, a real JupyterLab
 
@@ -42,8 +46,8 @@ clean: ## take out everything that was built or installed here
 	rm -rf .venv build dist tokprof/static js/node_modules
 
 .venv/.installed: pyproject.toml | $(FRONT)
+	@$(PYTHON) -c 'import sys; sys.exit("tokprof needs Python 3.11 or newer: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "Python's venv module is not there: on Debian, apt install python3-venv" >&2; rm -rf .venv; exit 1; }
-	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tokprof needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import keyword
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -18,24 +19,22 @@ from IPython.core.magic_arguments import MagicArgumentParser
 from traitlets import Bool, Enum
 
 from tokprof.capture import uninstall
-from tokprof.cells import CellProfiler, Plan
+from tokprof.cells import CellProfiler, Plan, show_safely
 from tokprof.profile import Profile, last, remember
 from tokprof.recorder import Recording
-from tokprof.span import CAPTURES
+from tokprof.span import CAPTURES, METRICS, VIEWS
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _MAGIC = "%%tokprof"
-_METRICS = ("tokens", "input", "output", "cost", "time")
-_VIEWS = ("auto", "flamegraph", "text", "none")
 
 
 def _parser() -> MagicArgumentParser:
-    parser = MagicArgumentParser(prog=_MAGIC, add_help=False, description="Profile the tokens of a cell.")
+    parser = MagicArgumentParser(prog="%tokprof", add_help=False, description="Profile the tokens of a cell.")
     parser.add_argument("name", nargs="?", metavar="NAME", help="variable that the profile is bound to")
-    parser.add_argument("--view", choices=_VIEWS, help="what is shown under the cell (auto: flamegraph)")
-    parser.add_argument("--metric", choices=_METRICS, help="what the width of a node stands for at first")
+    parser.add_argument("--view", choices=VIEWS, help="what is shown under the cell (auto: flamegraph)")
+    parser.add_argument("--metric", choices=METRICS, help="what the width of a node stands for at first")
     parser.add_argument(
         "--capture",
         choices=CAPTURES,
@@ -54,8 +53,8 @@ _PARSER = _parser()
 class TokProf(Magics):
     """Settings of tokprof: the defaults of ``%%tokprof``'s options."""
 
-    view = Enum(_VIEWS, "auto", help="What a profiled cell shows.").tag(config=True)
-    metric = Enum(_METRICS, "tokens", help="What the width of a node stands for at first.").tag(config=True)
+    view = Enum(VIEWS, "auto", help="What a profiled cell shows.").tag(config=True)
+    metric = Enum(METRICS, "tokens", help="What the width of a node stands for at first.").tag(config=True)
     capture = Enum(CAPTURES, "none", help="How much of prompts and answers is kept in memory.").tag(config=True)
     live = Bool(True, help="Show a status line while a cell runs.").tag(config=True)
     quiet = Bool(False, help="Show nothing.").tag(config=True)
@@ -68,9 +67,11 @@ class TokProf(Magics):
 
     def plan_of(self, raw_cell: str) -> Plan | None:
         """Read how a cell is to be profiled; None for not at all, also where its options are wrong."""
+        if statement(raw_cell):
+            return self.plan("")
         line = magic_line(raw_cell)
         if line is None:
-            return self.plan("") if self.always and not raw_cell.lstrip().startswith("%tokprof off") else None
+            return replace(self.plan(""), asked=False) if self.always else None
         try:
             return self.plan(line)
         except UsageError:
@@ -112,18 +113,28 @@ class TokProf(Magics):
 
         A wrong line stays, and IPython calls the magic below, which says what is wrong; the cell does not run.
         """
-        line = magic_line("".join(lines))
+        cell = "".join(lines)
+        if code := statement(cell):
+            return [f"{code}\n"]
+        line = magic_line(cell)
         if line is None:
             return lines
         try:
             self.plan(line)
         except UsageError:
             return lines
-        first = next(index for index, text in enumerate(lines) if text.strip())
+        first = next(index for index, text in enumerate(lines) if text.strip().startswith(_MAGIC))
         rest = lines[first + 1 :]
-        if rest and rest[0].startswith("%%"):  # another cell magic, which must stand on the first line
-            return rest
-        return [*lines[:first], f"# {lines[first].strip()}\n", *rest]
+        below = "".join(rest).lstrip()
+        if below.startswith("%%") or any(text.strip() for text in lines[:first]):
+            # another cell magic, which must stand on the first line of what is left
+            return [*lines[:first], *below.splitlines(keepends=True)]
+        indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
+        return [*lines[:first], f"{indent}# {lines[first].strip()}\n", *rest]
+
+    # IPython asks by the same transforms whether a cell that is being typed is complete; with the magic line taken out
+    # it would take the first line for a whole cell.
+    take_out.has_side_effects = True  # type: ignore[attr-defined]
 
     @line_cell_magic
     def tokprof(self, line: str, cell: str | None = None) -> Any:  # noqa: D102 (made below, from the parser)
@@ -134,8 +145,11 @@ class TokProf(Magics):
             self.always = command == "on"
             print(f"tokprof: profiling {'every cell from the next one on' if self.always else 'is off'}")
             return None
+        if command.startswith("-"):
+            raise UsageError("%tokprof CODE takes no options: put %%tokprof on top of a cell, or see %config TokProf")
         if command:
-            return self._profile_expression(command)
+            self._profile_expression(command)
+            return None
         profile = last()
         print(f"tokprof: {'every cell is profiled' if self.always else 'cells with %%tokprof are profiled'}")
         if profile is None:
@@ -158,16 +172,12 @@ class TokProf(Magics):
             recording.close()
             remember(profile)
             if not plan.quiet:
-                from tokprof.views.display import show
-
-                show(profile, plan.view, plan.metric)
+                show_safely(profile, plan.view, plan.metric)
 
 
 TokProf.tokprof.__doc__ = f"""Profile the tokens of a cell (``{_MAGIC}``) or of one statement (``%tokprof CODE``).
 
 Under the cell you see which line, function and model spent the tokens, the money and the time.
-
-::
 
 {_PARSER.format_help()}
 Also: ``%tokprof CODE`` profiles a statement, ``%tokprof on`` / ``off`` every cell from now on, ``%tokprof`` shows the
@@ -177,11 +187,23 @@ last profile. ``%config TokProf`` lists the settings and sets defaults, for inst
 
 
 def magic_line(raw_cell: str) -> str | None:
-    """Options of the ``%%tokprof`` line on top of a cell; None if there is none."""
-    first = raw_cell.lstrip("\n\r \t").partition("\n")[0].strip()
-    if first == _MAGIC or first.startswith((_MAGIC + " ", _MAGIC + "\t")):
-        return first[len(_MAGIC) :]
+    """Options of the ``%%tokprof`` line on top of a cell, alone or below other cell magics; None if there is none."""
+    for line in raw_cell.splitlines():
+        text = line.strip()
+        if text == _MAGIC or text.startswith((_MAGIC + " ", _MAGIC + "\t")):
+            return text[len(_MAGIC) :]
+        if text and not text.startswith("%%"):
+            return None
     return None
+
+
+def statement(raw_cell: str) -> str | None:
+    """Code of a cell that is one ``%tokprof CODE``; None for any other."""
+    text = raw_cell.strip()
+    if not text.startswith("%tokprof ") or "\n" in text:
+        return None
+    code = text.removeprefix("%tokprof ").strip()
+    return None if code in ("on", "off") or code.startswith("-") else code
 
 
 def _settings(shell: InteractiveShell) -> list[Any]:

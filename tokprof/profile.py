@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tokprof.analysis.rollup import Totals, by, totals
 from tokprof.recorder import Recording, clock
-from tokprof.span import CAPTURES
+from tokprof.span import CAPTURES, METRICS
 from tokprof.table import Table
 
 if TYPE_CHECKING:
@@ -17,16 +19,20 @@ if TYPE_CHECKING:
 
     from tokprof.analysis.tree import Tree
     from tokprof.views.flamegraph import Flamegraph
+    from tokprof.views.status import Status
 
 
 class Profile:
     """What a recording found; live while it runs, final when it has ended.
 
-    It is the context manager that `tokprof.profile` returns, and the object that ``%%tokprof NAME`` binds.
+    It is the context manager that `tokprof.profile` returns, and the object that ``%%tokprof NAME`` binds; it is not
+    made by calling this class.
     """
 
-    def __init__(self, recording: Recording, metric: str = "tokens"):
+    def __init__(self, recording: Recording, metric: str = "tokens", live: bool = False):
         self._recording = recording
+        self._live = live
+        self._status: Status | None = None
         self._metric = metric
         self._lock = threading.RLock()
         self._cache: dict[str, Any] = {}
@@ -36,12 +42,19 @@ class Profile:
 
     def __enter__(self) -> Profile:
         self._recording.open()
+        if self._live and self._recording.outer is None and _in_kernel():
+            from tokprof.views.status import Status
+
+            self._status = Status(self)
+            self._status.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._recording.close()
+        if self._status:
+            self._status.stop()
+        self._recording.close(error)
         remember(self)
 
     async def __aenter__(self) -> Profile:
@@ -82,16 +95,21 @@ class Profile:
 
     @property
     def calls(self) -> pd.DataFrame:
-        """The rows of `df` that are model calls, retries and failures included."""
-        frame = self.df
-        return frame[frame["usage_source"].notna()]
+        """The rows of `df` that are model calls, retries and failures included.
+
+        A step that recorded no more than what the calls below it reported is not one of them.
+        """
+        from tokprof.analysis.books import books
+
+        table = self.table
+        return table.frame()[books(table).call]
 
     @property
     def totals(self) -> Totals:
         """Tokens by kind, cost in USD, calls, errors, retries and seconds, with what is not known."""
         return self._derived("totals", lambda: totals(self.table))  # type: ignore[no-any-return]
 
-    def by(self, *keys: str) -> pd.DataFrame:
+    def by(self, *keys: str | Sequence[str]) -> pd.DataFrame:
         """Group the calls by columns of `df` or by tags.
 
         Parameters
@@ -102,12 +120,14 @@ class Profile:
         Returns
         -------
         pandas.DataFrame
-            Indexed by the keys, most tokens first; see `tokprof.analysis.rollup.by`.
+            Indexed by the keys, most tokens first: ``calls``, tokens by kind (null where no call told), ``cost`` (USD,
+            NaN where none is known), ``duration_s``, ``errors``, ``retries``, ``unknown_calls`` and ``unpriced_calls``
+            (which are not, or not all, in the sums).
 
         Raises
         ------
         ValueError
-            For a key that is no column.
+            For a key that is no column, a figure, or a tag that no call has.
         """
         return by(self.table, keys)
 
@@ -194,12 +214,15 @@ class Profile:
         str
             The page.
         """
+        from tokprof.analysis.tree import build
         from tokprof.views.border import describe, pack
         from tokprof.views.page import document, state_of
         from tokprof.views.static import tables
 
-        block = pack(self.table, self.call_tree, describe(self.title, self.totals))
-        body = f'<div data-tokprof="0"></div>{tables(self.table, self.totals)}'
+        table = self.table
+        known = totals(table)
+        block = pack(table, build(table), describe(self.title, known))
+        body = f'<div data-tokprof="0"></div>{tables(table, known)}'
         page = document(f"tokprof {self.title}", body, {"0": state_of(block, self._metric)})
         if path is not None:
             Path(path).write_text(page, encoding="utf-8")
@@ -241,6 +264,12 @@ class Profile:
 _last: list[Profile] = []
 
 
+def _in_kernel() -> bool:
+    """Whether there is a notebook to show a status line in."""
+    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
+    return hasattr(shell, "kernel")
+
+
 def remember(profile: Profile) -> None:
     """Make a profile the one that `last` gives."""
     _last[:] = [profile]
@@ -271,7 +300,7 @@ def profile(
     metric : {"tokens", "input", "output", "cost", "time"}
         What views show first.
     live : bool
-        Whether views may update while the block runs.
+        Whether a notebook shows a status line while a block runs for more than a second.
     **tags : str
         Put on every span.
 
@@ -292,8 +321,7 @@ def profile(
     """
     if capture not in CAPTURES:
         raise ValueError(f"{capture!r} is no way to capture; known: {', '.join(CAPTURES)}")
-    if metric not in ("tokens", "input", "output", "cost", "time"):
-        raise ValueError(f"{metric!r} is no metric; known: tokens, input, output, cost, time")
-    return Profile(
-        Recording(name or "profile", "profile", capture, {key: str(value) for key, value in tags.items()}), metric
-    )
+    if metric not in METRICS:
+        raise ValueError(f"{metric!r} is no metric; known: {', '.join(METRICS)}")
+    texts = {key: str(value) for key, value in tags.items()}
+    return Profile(Recording(str(name or "profile"), "profile", capture, texts), metric, live)

@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from tokprof.span import Span
 from tokprof.stack import snapshot
@@ -26,8 +26,8 @@ _lock = threading.Lock()
 _open: list[Recording] = []
 _warned: set[str] = set()
 
-on_first_open: list[Callable[[], None]] = []
-"""Called before a recording opens: the capture layer puts its hooks in."""
+before_open: list[Callable[[], None]] = []
+"""Called before each recording opens: the capture layer sees to its hooks."""
 
 wall_clock: Callable[[], int] = time.time_ns
 """Nanoseconds since the Unix epoch."""
@@ -69,7 +69,7 @@ class Recording:
         self.is_open = False
         self.root = new_span(name, kind, None)
         self.scope = (self, self.root)
-        self._token: Token[tuple[Recording, Span] | None] | None = None
+        self._token: Token[Any] | None = None
 
     def open(self) -> None:
         """Begin: from here on, calls of this context belong to this recording.
@@ -87,23 +87,30 @@ class Recording:
         self.root.tags = (around or {}) | self.tags
         self.root.start, self.root.opened = wall_clock(), clock()
         self.add(self.root)
-        for prepare in on_first_open:
+        for prepare in before_open:
             prepare()
         self.is_open = True
         with _lock:
             _open.append(self)
         self._token = _scope.set(self.scope)
 
-    def close(self) -> None:
-        """End: what is still in flight is recorded as far as it got, and may be amended later."""
+    def close(self, error: BaseException | None = None) -> None:
+        """End, by `error` where there is one.
+
+        What is still in flight is recorded as far as it got, and may be amended later.
+        """
         with _lock:
             if self in _open:
                 _open.remove(self)
         leave(self._token, self.scope)
+        self._token = None
         for work in list(self.pending.values()):
             work.flush()
         self.is_open = False
-        end_span(self.root, "ok")
+        if error is None:
+            end_span(self.root, "ok")
+        else:
+            end_span(self.root, status_of(error), describe(error))
         self.changed()
 
     def add(self, span: Span) -> None:
@@ -122,20 +129,29 @@ class Recording:
             recording = recording.outer
 
 
-_scope: ContextVar[tuple[Recording, Span] | None] = ContextVar("tokprof_scope", default=None)
+_scope: ContextVar[tuple[Recording, Span] | Literal["nobody"] | None] = ContextVar("tokprof_scope", default=None)
+# None: nothing is known of this context. "nobody": it is known that it belongs to no recording.
 
 
 def own() -> tuple[Recording, Span] | None:
     """Give the scope of this very context, which may have none."""
-    return _scope.get()
+    scope = _scope.get()
+    return None if scope == "nobody" else scope
 
 
 def current() -> tuple[Recording, Span] | None:
-    """Give the recording and the span that work begun here and now belongs to."""
-    return own() or (_open[-1].scope if _open else None)
+    """Give the recording and the span that work begun here and now belongs to.
+
+    Work of a context that nothing is known of (a thread of a library) belongs to the newest open recording.
+    """
+    scope = _scope.get()
+    if scope is not None:
+        return None if scope == "nobody" else scope
+    newest = _open[-1:]
+    return newest[0].scope if newest else None
 
 
-def leave(token: Token[tuple[Recording, Span] | None] | None, scope: tuple[Recording, Span]) -> None:
+def leave(token: Token[Any] | None, scope: tuple[Recording, Span]) -> None:
     """Take back a scope that was entered with `token`.
 
     Cells and generators may end in another context than the one they began in, where a token is worth nothing.
@@ -150,8 +166,8 @@ def leave(token: Token[tuple[Recording, Span] | None] | None, scope: tuple[Recor
 
 
 def forget_scope() -> None:
-    """Belong to nobody: what a cell does before it begins its own recording."""
-    _scope.set(None)
+    """Belong to nobody: what a cell that is not profiled does, and what a profiled one does before it begins."""
+    _scope.set("nobody")
 
 
 class carry:  # noqa: N801
@@ -220,9 +236,8 @@ def warn_once(where: str, error: BaseException) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """Type and first line of an error, at most 300 characters."""
-    text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
+    """Give the type of an error. Its message may hold a prompt, or a key in an address, and stays with the program."""
+    return type(error).__name__
 
 
 def status_of(error: BaseException) -> str:

@@ -34,6 +34,8 @@ KINDS: tuple[str, ...] = get_args(Kind)
 STATUSES: tuple[str, ...] = get_args(Status)
 SOURCES: tuple[str, ...] = get_args(Source)
 CAPTURES: tuple[str, ...] = get_args(Capture)
+METRICS = ("tokens", "input", "output", "cost", "time")
+VIEWS = ("auto", "flamegraph", "text", "none")
 
 TOKEN_FIELDS = (
     "input_tokens",

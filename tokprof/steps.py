@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import Token
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from tokprof.recorder import Recording, _scope, current, describe, end_span, leave, new_span, status_of
+from tokprof.recorder import Recording, _scope, current, describe, end_span, leave, new_span, own, status_of
 from tokprof.span import KINDS, Span, Usage
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,6 +42,8 @@ class SpanHandle:
     ) -> None:
         """Record the usage of a model that tokprof does not see on the wire (in-process, another protocol).
 
+        Recorded again on the same span, figures add up.
+
         Parameters
         ----------
         model, provider : str, optional
@@ -56,26 +59,28 @@ class SpanHandle:
         Raises
         ------
         ValueError
-            For a negative figure or a name that is no kind of token.
+            For a negative figure, a part larger than its whole, a name that is no kind of token, or another model than
+            the span has recorded before.
+        TypeError
+            For tokens that are no whole number.
         """
-        for key, value in tokens.items():
-            if key not in Usage.__slots__:
-                raise ValueError(f"{key!r} is no kind of token; known: {', '.join(Usage.__slots__)}")
-            if value is not None and value < 0:
-                raise ValueError(f"{key} must be 0 or more, not {value}")
-        if cost is not None and not cost >= 0:
+        usage = _usage(tokens)
+        if cost is not None and not 0 <= cost < float("inf"):
             raise ValueError(f"cost must be 0 or more (USD), not {cost}")
-        if self.span is None or self._recording is None:
-            return
+        if operation in ("embeddings", "rerank") and usage.output_tokens is None:
+            usage.output_tokens = 0
         span = self.span
-        span.model, span.provider, span.operation = model, provider, operation
-        span.usage = Usage(**tokens)
-        if operation in ("embeddings", "rerank") and span.usage.output_tokens is None:
-            span.usage.output_tokens = 0
-        known = span.usage.input_tokens is not None or span.usage.output_tokens is not None
+        if span is None or self._recording is None:
+            return
+        if span.usage is not None:
+            if (model, provider) != (span.model, span.provider):
+                raise ValueError(f"this span has recorded {span.model!r} before; open a span for each model")
+            usage = _sum(span.usage, usage)
+            cost = None if cost is None or span.cost is None else cost + span.cost
+        span.model, span.provider, span.operation, span.usage = model, provider, operation, usage
+        known = usage.input_tokens is not None or usage.output_tokens is not None
         span.source = "reported" if known else "missing"
-        if cost is not None:
-            span.cost, span.cost_source = cost, "reported"
+        span.cost, span.cost_source = cost, None if cost is None else "reported"
         self._recording.changed()
 
     def tag(self, **tags: str) -> None:
@@ -83,6 +88,36 @@ class SpanHandle:
         if self.span is not None and self._recording is not None:
             self.span.tags = (self.span.tags or {}) | {key: str(value) for key, value in tags.items()}
             self._recording.changed()
+
+
+def _usage(tokens: dict[str, Any]) -> Usage:
+    for key, value in tokens.items():
+        if key not in Usage.__slots__:
+            hint = "; it is the sum of input_tokens and output_tokens" if key == "total_tokens" else ""
+            raise ValueError(f"{key!r} is no kind of token{hint}; known: {', '.join(Usage.__slots__)}")
+        if value is not None:
+            try:
+                tokens[key] = number = operator.index(value)
+            except TypeError:
+                raise TypeError(f"{key} must be a whole number, not {value!r}") from None
+            if number < 0:
+                raise ValueError(f"{key} must be 0 or more, not {number}")
+    usage = Usage(**tokens)
+    cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
+    if usage.input_tokens is not None and cached > usage.input_tokens:
+        raise ValueError(
+            f"input_tokens ({usage.input_tokens}) includes the cache, and is less than its {cached} tokens"
+        )
+    if usage.output_tokens is not None and (usage.reasoning_tokens or 0) > usage.output_tokens:
+        raise ValueError(
+            f"output_tokens ({usage.output_tokens}) includes reasoning, and is less than its {usage.reasoning_tokens}"
+        )
+    return usage
+
+
+def _sum(a: Usage, b: Usage) -> Usage:
+    pairs = ((name, getattr(a, name), getattr(b, name)) for name in Usage.__slots__)
+    return Usage(**{name: (x or 0) + (y or 0) for name, x, y in pairs if x is not None or y is not None})
 
 
 class SpanScope:
@@ -113,7 +148,7 @@ class SpanScope:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        entered = self._entered.pop()
+        entered = self._entered.pop(self._innermost())
         if entered is None:
             return
         recording, span, token = entered
@@ -123,6 +158,15 @@ class SpanScope:
         else:
             end_span(span, status_of(error), describe(error))
         recording.changed()
+
+    def _innermost(self) -> int:
+        """Index of what this context entered last: tasks may share a scope."""
+        here = own()
+        for index in range(len(self._entered) - 1, -1, -1):
+            entered = self._entered[index]
+            if entered is None if here is None else entered is not None and entered[1] is here[1]:
+                return index
+        return len(self._entered) - 1
 
     async def __aenter__(self) -> SpanHandle:
         return self.__enter__()
@@ -149,7 +193,8 @@ def span(name: Any = None, *, kind: str = "task", **tags: str) -> Any:
     name : str, optional
         Shown in every view; a decorated function gives its own name.
     kind : str
-        ``agent``, ``workflow``, ``task``, ``tool``, ``retriever``, ... (`tokprof.span.KINDS`).
+        ``agent``, ``workflow``, ``task``, ``tool``, ``retriever``, ``embedding``, ``reranker``, ``guardrail``,
+        ``evaluator``, ``prompt``, ``chain`` or ``llm``.
     **tags : str
         Kept on the span; ``prof.by("tag:user")`` groups by them.
 
@@ -162,6 +207,13 @@ def span(name: Any = None, *, kind: str = "task", **tags: str) -> Any:
     ------
     ValueError
         For a kind that does not exist.
+    TypeError
+        For a class: decorate its methods.
+
+    Notes
+    -----
+    Without a recording a span has no effect. ``step.record(...)`` takes the usage of a model that tokprof cannot see;
+    see `SpanHandle.record`.
 
     Examples
     --------
@@ -171,10 +223,12 @@ def span(name: Any = None, *, kind: str = "task", **tags: str) -> Any:
     ... def search(query): ...
     """
     if kind not in KINDS:
-        raise ValueError(f"{kind!r} is no kind of span; known: {', '.join(KINDS)}")
+        steps = ", ".join(known for known in KINDS if known not in ("cell", "profile"))
+        raise ValueError(f"{kind!r} is no kind of span; known: {steps}")
+    texts = {key: str(value) for key, value in tags.items()}
     if callable(name):
-        return _decorated(name, "", kind, {})
-    return SpanScope(name or "", kind, {key: str(value) for key, value in tags.items()})
+        return _decorated(name, "", kind, texts)
+    return SpanScope("" if name is None else str(name), kind, texts)
 
 
 class _Turns:
@@ -220,6 +274,8 @@ class _Turns:
 def _decorated(function: F, name: str, kind: str, tags: dict[str, str]) -> F:
     if isinstance(function, classmethod | staticmethod):
         return type(function)(_decorated(function.__func__, name, kind, tags))
+    if isinstance(function, type):
+        raise TypeError(f"tokprof.span decorates functions; {function.__name__} is a class: decorate its methods")
     title = name or getattr(function, "__qualname__", type(function).__name__)
 
     def scope() -> SpanScope:
@@ -266,7 +322,7 @@ def _decorated(function: F, name: str, kind: str, tags: dict[str, str]) -> F:
                     except BaseException as error:
                         move, given = steps.throw, error
 
-    elif inspect.iscoroutinefunction(function):
+    elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             with scope():

@@ -52,6 +52,8 @@ export class Flame {
   private layout: Layout;
   private coloring: Coloring;
   private theme: Theme | null = null;
+  /** A host may render before it puts the element into the page, where alone it has the page's colours. */
+  private themed = false;
   private metric: Metric;
   private mode: ColorMode = "model";
   private readonly camera: Camera;
@@ -104,8 +106,15 @@ export class Flame {
 
   /** To be called once the element is in the page. */
   start(): void {
-    this.theme = readTheme(this.element);
+    this.readTheme();
     this.refresh();
+  }
+
+  private readTheme(): void {
+    this.theme = readTheme(this.element);
+    this.themed = this.element.isConnected;
+    this.legend.render(this.tree, this.coloring, this.theme, this.picked);
+    this.draw();
   }
 
   setBlock(block: Block): void {
@@ -136,11 +145,7 @@ export class Flame {
       cancelAnimationFrame(this.frame);
       this.tooltip.hide();
     });
-    watchTheme(() => {
-      this.theme = readTheme(this.element);
-      this.legend.render(this.tree, this.coloring, this.theme, this.picked);
-      this.draw();
-    }, signal);
+    watchTheme(() => this.readTheme(), signal);
     this.scroller.addEventListener("scroll", () => {
       // Rows also scroll because the keyboard went to a node; its tooltip goes with it.
       if (this.hovered < 0 && this.tooltip.node >= 0) this.tip(this.tooltip.node);
@@ -377,6 +382,7 @@ export class Flame {
   private resize(): void {
     this.width = this.spacer.clientWidth || this.width;
     this.height = this.scroller.clientHeight || this.height;
+    if (this.theme && !this.themed && this.element.isConnected) this.readTheme();
     this.draw();
   }
 

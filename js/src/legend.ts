@@ -28,7 +28,7 @@ export class Legend {
           click: () => this.picked(on ? null : entry.key),
         },
         dot,
-        plain(entry.label, 60),
+        h("span", {}, plain(entry.label, 60)),
       );
     });
     if (coloring.legend.length > MOST) items.push(h("span", { class: "tp-sign" }, `and ${coloring.legend.length - MOST} more`));

@@ -14,6 +14,7 @@ export interface Theme {
 
 /** Any CSS colour as numbers: the canvas resolves what getComputedStyle leaves as color-mix(), lab() or a system colour. */
 function toRgb(color: string, context: CanvasRenderingContext2D, fallback: Rgb): Rgb {
+  if (!color) return fallback; // of an element that is not in the page
   context.clearRect(0, 0, 1, 1);
   context.fillStyle = "#000";
   context.fillStyle = color;

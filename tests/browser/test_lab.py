@@ -160,7 +160,7 @@ def test_the_hosts_theme_is_the_graphs(quickstart: NotebookPage, flame: Flame, s
         dark = flame.background()
         flame.root.screenshot(path=screenshots / "lab-dark.png")
         quickstart.page.screenshot(path=screenshots / "lab-page-dark.png")
-        assert max(dark) < 60
+        assert max(dark) < 100  # the commonest grey may be that of a frame
     finally:
         quickstart.command("apputils:change-theme", theme="JupyterLab Light")
         quickstart.page.wait_for_function("() => document.body.dataset.jpThemeLight === 'true'")

@@ -77,11 +77,41 @@ def test_another_cell_magic_on_the_second_line(run: Kernel) -> None:
 
 def test_capture_around_a_profiled_cell(run: Kernel) -> None:
     cell = run("%%capture out\n%%tokprof prof\nask()\nprint('inside')")
-    assert cell.outputs == []
     assert cell.printed == ""
     assert run.value("out.stdout") == "inside\n"
+    assert "1 call" in (cell.profile or "")
+    assert len(cell.snapshots) == 1
     assert run.value("prof.totals.calls") == 1
-    assert run.value("any('tokprof' in str(o.data) for o in out.outputs)")
+
+
+def test_below_another_cell_magic(run: Kernel) -> None:
+    cell = run("%%time\n%%tokprof prof\nask()\n7")
+    assert cell.result == "7"
+    assert "Wall time" in cell.printed
+    assert "1 call" in (cell.profile or "")
+    assert run.value("prof.totals.calls") == 1
+
+
+def test_a_failed_cell_is_a_failed_root(run: Kernel) -> None:
+    run("%%tokprof prof\nask()\n1 / 0", ok=False)
+    assert run.value("prof.df.status.tolist()") == ["error", "ok"]
+    assert run.value("prof.df.error.tolist()")[0] == "ZeroDivisionError"
+
+
+def test_a_task_of_a_cell_that_is_not_profiled_belongs_to_nobody(run: Kernel) -> None:
+    run("async def later():\n    await asyncio.sleep(0.1)\n    await aask()\ntask = asyncio.create_task(later())")
+    run("%%tokprof prof\nask()\nawait task")
+    assert run.value("prof.totals.calls") == 1
+
+
+def test_an_indented_magic_line(run: Kernel) -> None:
+    assert run("  %%tokprof prof\n  ask()\n  8").result == "8"
+    assert run.value("prof.totals.calls") == 1
+
+
+def test_a_cell_that_is_being_typed_is_not_complete_after_its_magic_line(run: Kernel) -> None:
+    complete = "get_ipython().input_transformer_manager.check_complete"
+    assert run.value(f"{complete}('%%tokprof prof\\n')") == run.value(f"{complete}('%%time\\n')")
 
 
 @pytest.mark.parametrize("lead", ["", "\n\n", "   \n"], ids=["first line", "after blank lines", "after spaces"])

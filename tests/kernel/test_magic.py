@@ -137,3 +137,21 @@ def test_the_magic_called_by_name_runs_the_cell_too(run: Kernel) -> None:
 def test_a_second_profile_in_the_cell_counts_for_both(run: Kernel) -> None:
     run("%%tokprof outer\nask()\nwith tokprof.profile('inner') as inner:\n    ask('inside')")
     assert run.value("outer.totals.calls, inner.totals.calls") == (2, 1)
+
+
+def test_a_statement_may_await_and_has_a_value(run: Kernel) -> None:
+    cell = run("%tokprof (await aask()).role")
+    assert cell.result == "'assistant'"
+    assert "1 call" in (cell.profile or "")
+
+
+def test_a_statement_takes_no_options(run: Kernel) -> None:
+    cell = run("%tokprof --view text ask()", ok=False)
+    assert cell.error == "UsageError" or "takes no options" in cell.printed + cell.traceback
+    assert cell.profile is None
+
+
+def test_the_help_shows_the_magic_as_it_is_typed(run: Kernel) -> None:
+    told = run("%%tokprof?").payload
+    assert "%%tokprof [" in told
+    assert "%%%" not in told

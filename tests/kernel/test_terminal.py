@@ -42,12 +42,19 @@ def ipython(tmp_path: Path, *arguments: str, typed: str = "") -> str:
 
 def test_typed_lines(tmp_path: Path) -> None:
     told = ipython(tmp_path, typed=SCRIPT)
-    assert 'tokprof %tokprof ask("one"): ' in told
+    assert "tokprof In[6]: " in told
     assert "└─ chat gpt-4o-mini" in told
     assert "└─ messages claude-haiku-4-5" in told
     assert "role: assistant" in told
     assert "Traceback" not in told and "Error" not in told
     assert "<style>" not in told and "Flamegraph(" not in told
+
+
+def test_a_typed_cell(tmp_path: Path) -> None:
+    told = ipython(tmp_path, typed=f"{SCRIPT.split(chr(10) * 2)[0]}\n\n%%tokprof prof\nx = ask('two')\nx.model\n\n\n")
+    assert "Out[6]: 'gpt-4o-mini'" in told
+    assert "└─ ask  In[5]:1" in told
+    assert "no model calls" not in told
 
 
 def test_a_profiled_cell_of_a_script(tmp_path: Path) -> None:

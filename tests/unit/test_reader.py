@@ -392,7 +392,7 @@ def test_bedrock_invoke() -> None:
     found = reading((BEDROCK, "/model/ai21.j2/invoke"), {"completions": []}, headers=headers)
     assert (found.source, tokens(found)) == ("reported", {"input": 26, "output": 42})
     failed = frame("throttlingException", {"message": "slow down"}, "exception")
-    assert reading(place, failed, content_type="application/vnd.amazon.eventstream").error == "slow down"
+    assert reading(place, failed, content_type="application/vnd.amazon.eventstream").error == "throttlingException"
 
 
 @pytest.mark.parametrize(
@@ -465,13 +465,17 @@ def test_big_answers_are_read_from_their_end() -> None:
 
 
 def test_errors() -> None:
-    found = reading(CHAT, {"error": {"message": "no " * 500, "type": "x"}}, http_status=429)
-    assert (found.source, len(found.error or ""), found.request_model) == ("missing", 300, "asked")
+    found = reading(CHAT, {"error": {"message": "sk-secret is no key", "type": "x", "code": None}}, http_status=429)
+    assert (found.source, found.error, found.request_model) == ("missing", "HTTP 429: x", "asked")
+    secrets = {"error": {"message": "a", "code": "my prompt, quoted", "type": "the whole " * 9}}
+    assert reading(CHAT, secrets, http_status=400).error == "HTTP 400"
+    assert reading(CHAT, {"detail": [{"input": "MY PROMPT"}]}, http_status=422).error == "HTTP 422"
+    assert reading(CHAT, b"sk-secret is no key", http_status=401).error == "HTTP 401"
     assert reading(CHAT, b"<html>", http_status=502, content_type="text/html").error == "HTTP 502"
-    assert reading((BEDROCK, "/model/x/converse"), {"message": "invalid"}, http_status=400).error == "invalid"
+    assert reading((BEDROCK, "/model/x/converse"), {"message": "invalid"}, http_status=400).error == "HTTP 400"
     overloaded = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     found = reading(MESSAGES, sse(START, overloaded), content_type="text/event-stream")
-    assert (found.error, found.source) == ("Overloaded", "partial")
+    assert (found.error, found.source) == ("overloaded_error", "partial")
     assert reading(CHAT, b"", http_status=None).source == "missing"
 
 

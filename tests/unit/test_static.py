@@ -56,7 +56,15 @@ def test_the_snapshot_is_tables_and_a_picture(clock: Any, frames: Callable[..., 
     assert not any(name.startswith("on") for _, attributes in elements.found for name in attributes)
     assert "http" not in re.sub(r"base64,[^\"]+", "", page)
     text = " ".join(elements.text)
-    for shown in ("≥ 401,100 tokens", "search line 7", "plan In[2]:5", "400,000", "lower bounds", "mystery", "$0.0600"):
+    for shown in (
+        "≥ 401,100 tokens",
+        "search tools.py:7",
+        "plan In[2]:5",
+        "400,000",
+        "lower bounds",
+        "mystery",
+        "$0.06000",
+    ):
         assert shown in text
     assert next(attributes for tag, attributes in elements.found if tag == "img")["alt"]
 
@@ -65,14 +73,36 @@ def test_an_unknown_figure_is_no_zero_in_the_tables(clock: Any, frames: Callable
     page = agent(clock, frames).snapshot()
     row = re.search(r"<tr><td>mystery</td>.*?</tr>", page)
     assert row
-    assert re.findall(r">([^<>]*)</td>", row[0]) == ["mystery", "?", "?", "?", "?", "", "1", "1 min 02 s"]
+    assert re.findall(r">([^<>]*)</td>", row[0]) == ["mystery", "?", "?", "?", "?", "?", "1", "1 min 02 s"]
+
+
+def test_tables_say_what_a_sum_lacks(clock: Any, frames: Callable[..., None]) -> None:
+    page = agent(clock, frames).snapshot()
+    row = re.search(r"<tr><td>gpt-4o-mini</td>.*?</tr>", page)
+    assert row
+    assert re.findall(r">([^<>]*)</td>", row[0])[1:6] == ["401,100", "401,000", "≥ 400", "100", "$0.0602"]
+    assert "<td>act agent.py:20</td>" in page
+    assert page.index("lower bounds") < page.index("<img") < page.index("<table")
+
+
+def test_a_refused_call_costs_nothing_in_the_tables(clock: Any, frames: Callable[..., None]) -> None:
+    frames()
+    with tokprof.profile() as prof:
+        call(clock, 1, model="m")
+    span = prof.table.spans[1]
+    span.status, span.http_status = "error", 429
+    page = prof.snapshot()
+    assert "price unknown" not in page
+    row = re.search(r"<tr><td>m</td>.*?</tr>", page)
+    assert row
+    assert re.findall(r">([^<>]*)</td>", row[0])[1:6] == ["0", "0", "0", "0", "-"]
 
 
 def test_the_picture_has_a_box_for_what_can_be_seen(clock: Any, frames: Callable[..., None]) -> None:
     drawing = ElementTree.fromstring(picture(agent(clock, frames).snapshot()))
     space = "{http://www.w3.org/2000/svg}"
     titles = [title.text or "" for title in drawing.iter(f"{space}title")]
-    assert titles[0] == "In[3]: 401,100 tokens"
+    assert titles[0] == "In[3]: ≥ 401,100 tokens"
     assert "search tools.py:7: 400,000 tokens" in titles
     assert not list(drawing.iter(f"{space}script"))
     widths = [float(box.attrib["width"]) for box in drawing.iter(f"{space}rect")]

@@ -130,11 +130,11 @@ def test_groups_by_hand(prof: tokprof.Profile) -> None:
     groups = prof.by("function")
     assert groups.index.tolist() == ["search", "plan", "act"]
     assert groups.calls.tolist() == [2, 1, 1]
-    assert groups.total_tokens.tolist() == [400_000, 1100, 0]
-    assert groups.cache_read_tokens.tolist() == [0, 400, 0]
-    assert groups.cost.tolist() == pytest.approx([0.06, 0.00018, 0])
+    assert groups.total_tokens.tolist() == [400_000, 1100, pd.NA]
+    assert groups.cache_read_tokens.tolist() == [pd.NA, 400, pd.NA]
+    assert groups.cost.tolist() == pytest.approx([0.06, 0.00018, math.nan], nan_ok=True)
     assert groups.duration_s.tolist() == [0.5, 1.5, 62]
-    assert groups.unknown_calls.tolist() == [0, 0, 1]
+    assert groups.unknown_calls.tolist() == groups.unpriced_calls.tolist() == [0, 0, 1]
 
 
 def test_groups_by_two_keys_and_with_nulls(prof: tokprof.Profile) -> None:
@@ -158,6 +158,37 @@ def test_a_wrong_key_names_those_there_are(prof: tokprof.Profile) -> None:
         prof.by()
 
 
+def test_figures_are_no_groups(prof: tokprof.Profile) -> None:
+    for name in ("total_tokens", "cost", "cost_input", "duration_s", "calls"):
+        with pytest.raises(ValueError, match=f"'{name}' is a figure, not something to group by; known: span_id, "):
+            prof.by(name)
+    for wrong in ("tags", 3, None):
+        with pytest.raises(ValueError, match="is no column to group by"):
+            prof.by(wrong)  # type: ignore[arg-type]
+
+
+def test_a_list_of_keys_is_as_good_as_keys(prof: tokprof.Profile) -> None:
+    keys: Any
+    for keys in (["cell", "line"], ("cell", "line")):
+        pd.testing.assert_frame_equal(prof.by(keys), prof.by("cell", "line"))
+    pd.testing.assert_frame_equal(prof.by("model", "model"), prof.by("model"))
+
+
+def test_a_wrong_tag_names_those_there_are(prof: tokprof.Profile) -> None:
+    with pytest.raises(ValueError, match="no call has a tag 'nope'; there are team, user"):
+        prof.by("tag:nope")
+
+
+def test_a_sum_is_null_only_where_nothing_was_told(prof: tokprof.Profile) -> None:
+    groups, tree = prof.by("model"), prof.tree().set_index("name")
+    assert groups.cache_read_tokens.tolist() == [400, pd.NA]
+    assert groups.cost.tolist() == pytest.approx([0.06018, math.nan], nan_ok=True)
+    assert {str(groups[name].dtype) for name in groups if "tokens" in name} == {"Int64"}
+    assert tree.loc["chat mystery", "total_tokens"] is pd.NA and math.isnan(tree.loc["chat mystery", "total_cost"])
+    assert tree.loc["agent", "total_cache_read"] is pd.NA and tree.loc["agent", "self_tokens"] == 0
+    assert tree.unpriced_calls.tolist() == tree.unknown_calls.tolist()
+
+
 def test_the_tree_by_hand(prof: tokprof.Profile) -> None:
     tree = prof.tree()
     assert list(zip(tree.depth, tree["name"], tree.calls, tree.total_tokens, tree.self_tokens, strict=True)) == [
@@ -170,7 +201,7 @@ def test_the_tree_by_hand(prof: tokprof.Profile) -> None:
         (3, "act", 3, 400_000, 0),
         (4, "search", 2, 400_000, 0),
         (5, "chat gpt-4o-mini", 2, 400_000, 400_000),
-        (4, "chat mystery", 1, 0, 0),
+        (4, "chat mystery", 1, pd.NA, pd.NA),
     ]
     assert tree.duration_s.tolist() == [64.5, 1.5, 1.5, 1.5, 62.5, 62.5, 62.5, 0.5, 0.5, 62]
     assert tree.unknown_calls.tolist() == [1, 0, 0, 0, 1, 1, 1, 0, 0, 1]

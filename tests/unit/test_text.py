@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -14,20 +15,20 @@ from .scenes import agent, call
 
 TREE = """\
 tokprof In[3]: ≥ 401,100 tokens · ≥ $0.0602 · 4 calls · 1 min 04 s
-1 call did not tell all of their tokens: the sums are lower bounds.
+1 call did not tell all of its tokens: the sums are lower bounds.
 1 call without a known price.
 
-    tokens    %       cost calls     time
-  ≥401,100 100%    $0.0602     4 1 min 04 s  In[3]
-  ≥400,000 100%    $0.0600     3 1 min 02 s  ├─ In[3]:3
-  ≥400,000 100%    $0.0600     3 1 min 02 s  │  └─ agent  [agent]
-  ≥400,000 100%    $0.0600     3 1 min 02 s  │     └─ act  agent.py:12
-   400,000 100%    $0.0600     2   500 ms  │        ├─ search  tools.py:7
-   400,000 100%    $0.0600     2   500 ms  │        │  └─ chat gpt-4o-mini ×2
-         ?   0%          -     1 1 min 02 s  │        └─ chat mystery
-     1,100   0%   $0.00018     1    1.5 s  └─ In[3]:2
-     1,100   0%   $0.00018     1    1.5 s     └─ plan  In[2]:5
-     1,100   0%   $0.00018     1    1.5 s        └─ chat gpt-4o-mini"""
+    tokens    %       cost calls       time
+  ≥401,100 100%  ≥$0.06018     4 1 min 04 s  In[3]
+  ≥400,000 100%  ≥$0.06000     3 1 min 02 s  ├─ In[3]:3
+  ≥400,000 100%  ≥$0.06000     3 1 min 02 s  │  └─ agent  [agent]
+  ≥400,000 100%  ≥$0.06000     3 1 min 02 s  │     └─ act  agent.py:12
+   400,000 100%   $0.06000     2     500 ms  │        ├─ search  tools.py:7
+   400,000 100%   $0.06000     2     500 ms  │        │  └─ chat gpt-4o-mini ×2
+         ?   0%          ?     1 1 min 02 s  │        └─ chat mystery
+     1,100   0%   $0.00018     1      1.5 s  └─ In[3]:2
+     1,100   0%   $0.00018     1      1.5 s     └─ plan  In[2]:5
+     1,100   0%   $0.00018     1      1.5 s        └─ chat gpt-4o-mini"""
 
 
 def test_the_tree_as_text(clock: Any, frames: Callable[..., None]) -> None:
@@ -43,14 +44,38 @@ def test_no_calls(clock: Any, frames: Callable[..., None]) -> None:
     assert str(prof) == "tokprof In[1]: no model calls · 250 ms"
 
 
+def test_steps_side_by_side_and_their_models(clock: Any, frames: Callable[..., None]) -> None:
+    frames()
+
+    async def work(start: asyncio.Event, last: bool) -> None:
+        async with tokprof.span("work", kind="agent") as step:
+            if last:
+                clock.advance(1)
+                start.set()
+            await start.wait()
+            step.record(model="llama-3", input_tokens=1, output_tokens=1)
+
+    async def both() -> None:
+        start = asyncio.Event()
+        await asyncio.gather(work(start, False), work(start, True))
+
+    with tokprof.profile("p") as prof:
+        asyncio.run(both())
+    lines = str(prof).splitlines()
+    assert lines[-1].endswith("Σ 2.0 s  └─ work ×2  [agent]  llama-3")
+    assert lines[-2].endswith("    1.0 s  p")
+    assert "Σ: time added up over calls or steps that ran side by side." in lines
+
+
 def test_a_wide_tree_is_cut_and_says_so(clock: Any, frames: Callable[..., None]) -> None:
     frames()
     with tokprof.profile() as prof:
         for i in range(200):
             call(clock, 0.001, name=f"step {i}", input_tokens=i + 1, output_tokens=0)
     lines = str(prof).splitlines()
-    assert lines[-1].strip() == "… 141 smaller"
+    assert lines[-1].strip() == "… 141 more"
     assert "step 199" in lines[4]
+    assert lines[-1].index("…") == lines[3].index("profile")
     assert len(lines) == 3 + 60 + 1
 
 

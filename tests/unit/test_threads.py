@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 import tokprof
+from tokprof.capture import threads
 from tokprof.testing import SimulatedProvider
 
 
@@ -90,3 +95,57 @@ async def test_to_thread_and_the_loops_executor(provider: SimulatedProvider) -> 
         await asyncio.to_thread(ask, client)
         await asyncio.get_running_loop().run_in_executor(None, ask, client)
     assert prof.calls.depth.tolist() == [2, 2]
+
+
+def test_a_pool_does_not_keep_the_recording_that_its_worker_was_started_in(provider: SimulatedProvider) -> None:
+    client = provider.openai()
+    with ThreadPoolExecutor(1) as pool:
+        with tokprof.profile() as prof:
+            pool.submit(ask, client).result()
+        assert len(prof.calls) == 1
+        recording = weakref.ref(prof._recording)
+        del prof
+        with tokprof.profile():  # now this one is the last
+            pool.submit(int).result()
+        gc.collect()
+        assert recording() is None
+
+
+def test_a_thread_does_not_keep_its_recording_after_it_ran() -> None:
+    ran = []
+
+    def run() -> None:
+        ran.append(threading.current_thread())
+
+    plain, custom = threading.Thread(target=run), threading.Thread()
+    custom.run = run  # type: ignore[method-assign]
+    with tokprof.profile() as prof:
+        for worker in (plain, custom):
+            worker.start()
+            worker.join()
+    assert ran == [plain, custom]
+    assert "run" not in plain.__dict__
+    assert custom.__dict__["run"] is run
+    recording = weakref.ref(prof._recording)
+    del prof
+    with tokprof.profile():  # now this one is the last
+        pass
+    gc.collect()
+    assert recording() is None
+
+
+def test_a_thread_that_is_started_twice_fails_as_without_tokprof() -> None:
+    worker = threading.Thread(target=int)
+    with tokprof.profile():
+        worker.start()
+        worker.join()
+        with pytest.raises(RuntimeError, match="only be started once"):
+            worker.start()
+    assert "run" not in worker.__dict__
+
+
+def test_work_given_outside_of_any_profile_is_passed_on_as_it_is() -> None:
+    submit = threads._submit_hook(lambda _pool, fn: fn)
+    assert submit(None, ask) is ask
+    with tokprof.profile():
+        assert submit(None, ask) is not ask

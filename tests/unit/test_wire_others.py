@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import json
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -165,3 +168,118 @@ def test_the_originals_come_back(provider: SimulatedProvider) -> None:
     with tokprof.profile() as prof:
         requests.post(url(provider), json=ASK)
     only(prof)
+
+
+@pytest.fixture
+def no_gc() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def test_aiohttp_content_is_still_a_stream_reader(provider: SimulatedProvider) -> None:
+    async with tokprof.profile() as prof, aiohttp.ClientSession() as session:
+        async with session.post(url(provider), json=STREAM) as response:
+            content = response.content
+            assert isinstance(content, aiohttp.StreamReader)
+            assert (content.exception(), content.at_eof()) == (None, False)
+            assert content.total_bytes >= 0
+            await content.readexactly(10)
+            body = await content.read()
+            assert content.at_eof() and content.is_eof()
+    assert body.rstrip().endswith(b"[DONE]")
+    assert_whole(only(prof), stream=True)
+
+
+async def test_aiohttp_released_without_reading(provider: SimulatedProvider) -> None:
+    prof = tokprof.profile()
+    async with prof, aiohttp.ClientSession() as session:
+        async with session.post(url(provider), json=STREAM) as response:
+            assert response.status == 200
+        assert prof.calls.status.tolist() == ["partial"]
+
+
+async def test_aiohttp_answers_are_freed_as_without_a_profile(provider: SimulatedProvider, no_gc: None) -> None:
+    async def drop(session: aiohttp.ClientSession) -> weakref.ref[Any]:
+        response = await session.post(url(provider), json=ASK)
+        await response.read()
+        return weakref.ref(response)
+
+    async with aiohttp.ClientSession() as session, tokprof.profile() as prof:
+        assert (await drop(session))() is None
+    assert_whole(only(prof), stream=False)
+
+
+async def test_aiohttp_serialises_as_the_session_does(provider: SimulatedProvider) -> None:
+    odd = ASK | {"user": object()}
+    async with aiohttp.ClientSession(json_serialize=lambda value: json.dumps(value, default=str)) as session:
+        async with tokprof.profile() as prof, session.post(url(provider), json=odd) as response:
+            await response.read()
+    assert only(prof).request_model == "gpt-4o-mini"
+
+    used: list[Any] = []
+
+    def second_time_lucky(value: Any) -> str:
+        used.append(value)
+        if len(used) == 1:
+            raise ValueError("not now")
+        return json.dumps(value)
+
+    async with aiohttp.ClientSession(json_serialize=second_time_lucky) as session:
+        async with tokprof.profile() as prof, session.post(url(provider), json=ASK) as response:
+            await response.read()
+    assert only(prof).input_tokens == 1000
+
+
+def test_requests_answers_are_freed_as_without_a_profile(provider: SimulatedProvider, no_gc: None) -> None:
+    def drop(times: int) -> weakref.ref[Any]:
+        response = requests.post(url(provider), json=STREAM, stream=True)
+        for _ in range(times):
+            next(response.iter_content(16))
+        return weakref.ref(response.raw)
+
+    with tokprof.profile() as prof:
+        assert drop(0)() is None
+        assert drop(1)() is None
+        pieces = requests.post(url(provider), json=STREAM, stream=True).raw.stream(64)
+        assert b"".join(pieces).rstrip().endswith(b"[DONE]")  # what nobody else holds is held by who reads it
+    assert prof.calls.status.tolist() == ["partial", "partial", "ok"]
+
+
+@pytest.mark.parametrize("name", ["release_conn", "drain_conn", "close"])
+def test_requests_lets_go_in_every_way(provider: SimulatedProvider, name: str) -> None:
+    prof = tokprof.profile()
+    with prof:
+        response = requests.post(url(provider), json=STREAM, stream=True)
+        getattr(response.raw, name)()
+        assert prof.calls.status.tolist() == ["partial"]
+
+
+@pytest.mark.parametrize("how", ["-1", "length"])
+def test_requests_reads_the_whole_by_number(provider: SimulatedProvider, how: str) -> None:
+    provider.compress = False
+    prof = tokprof.profile()
+    with prof:
+        response = requests.post(url(provider), json=ASK, stream=True)
+        length = int(response.headers["content-length"])
+        assert len(response.raw.read(-1 if how == "-1" else length)) == length
+        assert prof.calls.status.tolist() == ["ok"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_requests_follows_a_redirect_as_one_call(provider: SimulatedProvider, stream: bool) -> None:
+    class Moved(requests.adapters.BaseAdapter):
+        def send(self, request: requests.PreparedRequest, *_args: Any, **_kwargs: Any) -> requests.Response:
+            response = requests.Response()
+            response.status_code, response.url, response.request = 307, str(request.url), request
+            response.headers["location"] = url(provider)
+            response.raw = io.BytesIO()
+            return response
+
+    session = requests.Session()
+    session.mount("http://old", Moved())
+    with tokprof.profile() as prof:
+        response = session.post("http://old/v1/moved/chat/completions", json=STREAM if stream else ASK, stream=stream)
+        assert response.content and response.history
+    assert_whole(only(prof), stream=stream)

@@ -1,4 +1,4 @@
-"""What was used: by each span itself, in total, and by group."""
+"""What was used: in total, and by group."""
 
 from __future__ import annotations
 
@@ -9,45 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokprof.analysis.books import COST, FIGURES, TOKEN_NAMES, TOKENS, Evidence, books, may_have_spent
+from tokprof.span import TOKEN_FIELDS
 from tokprof.table import SCHEMA, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS = ("input", "output", "cache_read", "cache_write", "reasoning", "cost")
-"""Columns of `self_usage`. Tokens, the last in USD; cache reads and writes are part of input, reasoning of output."""
-
-_FIELDS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
-
-# what is known least well first: a sum is as good as its worst part
-WORST_FIRST = ("missing", "partial", "estimated", "derived", "reported")
-
-
-def self_usage(table: Table) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """What each span used itself.
-
-    A span that reported usage and has children that did too (a framework sums up what the wire also saw) keeps what
-    the children do not account for, never less than zero: so each token counts once.
-
-    Returns
-    -------
-    float64 array, shape (n, 6)
-        Columns as in `METRICS`. What is not known counts 0 here; provenance is kept beside it.
-    """
-    n = len(table)
-    used = np.zeros((n, len(METRICS)))
-    for column, name in enumerate(_FIELDS):
-        used[:, column] = [0 if s.usage is None else getattr(s.usage, name) or 0 for s in table.spans]
-    used[:, -1] = np.nan_to_num(table.costs[:, 0])
-    parents = table.parents.tolist()
-    if any(parent >= 0 and table.spans[parent].source is not None for parent in parents):
-        below = np.zeros_like(used)
-        for row in range(n - 1, -1, -1):
-            total = np.maximum(used[row], below[row])
-            used[row] = total - below[row]
-            if parents[row] >= 0:
-                below[parents[row]] += total
-    return used
+__all__ = ["Groups", "Totals", "by", "grouped", "may_have_spent", "totals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +32,7 @@ class Totals:
     cost : float
         USD, of the calls whose price is known.
     unpriced_calls : int
-        Answered calls without a known cost.
+        Calls without a known cost, without those that were refused.
     seconds : float
         From the start of the profile to its end.
     provenance : dict of str to int
@@ -101,106 +70,154 @@ class Totals:
         return getattr(self, name)
 
 
-def may_have_spent(table: Table, row: int) -> bool:
-    """Whether a call without full usage may still have been billed: a refused request was not."""
-    span = table.spans[row]
-    if span.source is None or (span.status == "error" and (span.http_status or 0) >= 400):
-        return False
-    return span.source in ("missing", "partial") or span.usage is None or span.usage.total_tokens is None
-
-
 def totals(table: Table) -> Totals:
     """Sum up a profile."""
-    calls = [row for row in range(len(table)) if table.is_call(row)]
-    used = self_usage(table).sum(axis=0)
-    tokens = {name: round(float(used[index])) for index, name in enumerate(_FIELDS)}
-    spans = [table.spans[row] for row in calls]
+    kept = books(table)
+    used = kept.used.sum(axis=0)
+    tokens = {name: round(float(used[index])) for index, name in enumerate(TOKEN_NAMES)}
+    spans = [table.spans[row] for row in np.flatnonzero(kept.call)]
     root = table.spans[0] if len(table) else None
     return Totals(
-        calls=len(calls),
+        calls=len(spans),
         errors=sum(span.status in ("error", "cancelled") for span in spans),
         retries=sum((span.attempt or 1) > 1 for span in spans),
         **tokens,
         total_tokens=tokens["input_tokens"] + tokens["output_tokens"],
-        cost=float(used[-1]),
-        unpriced_calls=sum(
-            table.cost_sources[row] == "missing" and (table.spans[row].http_status or 200) < 400 for row in calls
-        ),
+        cost=float(used[COST]),
+        unpriced_calls=int(kept.unpriced.sum()),
         seconds=table.duration(root) if root else 0.0,
         provenance=dict(Counter(span.source or "missing" for span in spans)),
-        unknown_calls=sum(may_have_spent(table, row) for row in calls),
+        unknown_calls=int(kept.unknown.sum()),
     )
 
 
-def by(table: Table, keys: Sequence[str]) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Calls in groups.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        What `by` gives.
+    evidence : Evidence
+        How well the sums of each row are known.
+    """
+
+    frame: pd.DataFrame
+    evidence: Evidence
+
+
+def by(table: Table, keys: Sequence[str | Sequence[str]]) -> pd.DataFrame:
     """Group the calls.
 
     Parameters
     ----------
     table : Table
     keys : sequence of str
-        Columns of the span table, or ``tag:NAME``. By ``model``, a call that got no answer counts to the model it asked
-        for.
+        Columns of the span table, or ``tag:NAME``; a list or tuple of them counts as its parts. By ``model``, a call
+        that got no answer counts to the model it asked for.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by the keys, most tokens first: ``calls``, ``errors``, ``retries``, tokens by kind, ``cost`` (USD),
-        ``duration_s`` (sum of the calls' seconds) and ``unknown_calls`` (their tokens are not all in the sums).
+        Indexed by the keys, most tokens first: ``calls``, tokens by kind, ``cost`` (USD), ``duration_s`` (sum of the
+        calls' seconds, also of those that ran side by side), ``errors``, ``retries``, ``unknown_calls`` (their tokens
+        are not all in the sums) and ``unpriced_calls`` (their cost is not in the sum).
+
+        Tokens are nullable integers: the sum of what was told, null where no call of the group told that figure. Cost
+        is NaN where no call of the group has a known cost. A refused request (status ``error`` and HTTP status 400 or
+        more) is known to have used 0 tokens and USD 0: a group of such requests sums up to 0, and beside other calls
+        they make nothing known and nothing unknown.
 
     Raises
     ------
     ValueError
-        For a key that is no column, with the names there are.
+        For a key that is no column, a figure, or a tag that no call has, with the names there are.
     """
+    return grouped(table, keys).frame
+
+
+def grouped(table: Table, keys: Sequence[str | Sequence[str]]) -> Groups:
+    """Group the calls; see `by`."""
     import pandas as pd
 
-    if not keys:
-        raise ValueError('by() needs at least one column, for instance by("model") or by("cell", "line")')
-    for key in keys:
-        if key not in SCHEMA and not key.startswith("tag:"):
-            raise ValueError(f"{key!r} is no column to group by; known: {', '.join(SCHEMA)}, tag:NAME")
-    used = self_usage(table)
-    rows = [row for row in range(len(table)) if table.is_call(row)]
+    names = _names(keys)
+    kept = books(table)
+    rows = kept.counted()
     frame = table.frame().iloc[rows]
     data: dict[str, Any] = {}
-    for key in keys:
-        tag = key.removeprefix("tag:")
-        data[key] = [tags.get(tag) for tags in frame["tags"]] if key.startswith("tag:") else frame[key].array
-        if key == "model":
+    for key in names:
+        if key.startswith("tag:"):
+            data[key] = _tagged(frame["tags"], key.removeprefix("tag:"))
+        elif key == "model":
             data[key] = [table.spans[row].model or table.spans[row].request_model for row in rows]
+        else:
+            data[key] = frame[key].array
     spans = [table.spans[row] for row in rows]
-    data["calls"] = 1
-    data["errors"] = [int(span.status in ("error", "cancelled")) for span in spans]
-    data["retries"] = [int((span.attempt or 1) > 1) for span in spans]
-    picked = used[rows] if rows else used[:0]
-    for index, name in enumerate(_FIELDS):
-        data[name] = picked[:, index].astype(np.int64)
+    call = kept.call[rows].astype(np.int64)
+    data["calls"] = call
+    data["errors"] = [int(span.status in ("error", "cancelled")) for span in spans] * call
+    data["retries"] = [int((span.attempt or 1) > 1) for span in spans] * call
+    for index, name in enumerate(TOKEN_NAMES):
+        data[name] = kept.used[rows, index].astype(np.int64)
     data["total_tokens"] = data["input_tokens"] + data["output_tokens"]
-    data["cost"] = picked[:, -1]
-    data["duration_s"] = [table.duration(span) for span in spans]
-    data["unknown_calls"] = [int(may_have_spent(table, row)) for row in rows]
-    result = pd.DataFrame(data).groupby(list(keys), dropna=False).sum()
-    return result.sort_values(["total_tokens", "calls"], ascending=False, kind="stable")[_ORDER]
+    data["cost"] = kept.used[rows, COST]
+    data["duration_s"] = [table.duration(span) for span in spans] * call
+    data["unknown_calls"] = kept.unknown[rows].astype(np.int64)
+    data["unpriced_calls"] = kept.unpriced[rows].astype(np.int64)
+    for column, figure in enumerate(FIGURES):
+        data[f"told:{figure}"] = kept.told[rows, column].astype(np.int64)
+        data[f"untold:{figure}"] = kept.untold[rows, column].astype(np.int64)
+    sums = pd.DataFrame(data).groupby(names, dropna=False).sum()
+    sums = sums.sort_values(["total_tokens", "calls"], ascending=False, kind="stable")
+    evidence = Evidence(*(sums[[f"{what}:{figure}" for figure in FIGURES]].to_numpy(float) for what in _EVIDENCE))
+    result = sums[_ORDER].copy()
+    for column, name in [*enumerate(TOKEN_NAMES), (TOKENS, "total_tokens")]:
+        result[name] = pd.arrays.IntegerArray(sums[name].to_numpy(np.int64), evidence.nothing(column))
+    result.loc[evidence.nothing(COST), "cost"] = np.nan
+    return Groups(result, evidence)
 
 
+_EVIDENCE = ("told", "untold")
+_FIGURES = (
+    *TOKEN_FIELDS,
+    *(name for name in SCHEMA if name == "cost" or (name.startswith("cost_") and name != "cost_source")),
+    "duration_s",
+    "ttft_s",
+)
+_GROUPS = [name for name in SCHEMA if name not in (*_FIGURES, "tags")]
 _ORDER = [
     "calls",
     "total_tokens",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
+    *TOKEN_NAMES,
     "cost",
     "duration_s",
     "errors",
     "retries",
     "unknown_calls",
+    "unpriced_calls",
 ]
 
 
-def worst(sources: Iterable[str]) -> str | None:
-    """Give the provenance of a sum."""
-    found = set(sources)
-    return next((source for source in WORST_FIRST if source in found), None)
+def _names(keys: Sequence[str | Sequence[str]]) -> list[str]:
+    """Names of columns and tags, each once."""
+    flat: list[Any] = []
+    for key in keys:
+        flat += key if isinstance(key, list | tuple) else [key]
+    if not flat:
+        raise ValueError('by() needs at least one column, for instance by("model") or by("cell", "line")')
+    for key in flat:
+        if key in _FIGURES or key in _ORDER:
+            raise ValueError(f"{key!r} is a figure, not something to group by; known: {', '.join(_GROUPS)}, tag:NAME")
+        if not isinstance(key, str) or not (key in _GROUPS or key.startswith("tag:")):
+            raise ValueError(f"{key!r} is no column to group by; known: {', '.join(_GROUPS)}, tag:NAME")
+    return list(dict.fromkeys(flat))
+
+
+def _tagged(tags: Iterable[dict[str, str]], name: str) -> list[str | None]:
+    """Values of a tag; a name that no call bears is a slip of the pen."""
+    found = [each.get(name) for each in tags]
+    if found and not any(value is not None for value in found):
+        there = ", ".join(sorted({tag for each in tags for tag in each}))
+        raise ValueError(f"no call has a tag {name!r}; " + (f"there are {there}" if there else "there are no tags"))
+    return found

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokprof.analysis.rollup import METRICS, may_have_spent, self_usage
+from tokprof.analysis.books import COST, FIGURES, METRICS, TOKENS, Evidence, Floats, books
 from tokprof.span import Frame, Span
 from tokprof.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(slots=True)
@@ -28,7 +30,7 @@ class Tree:
     rows : list of list of int
         Rows of the span table that a node stands for itself: none for a frame, one or (merged) more for a span.
     own : float64 array, shape (nodes, 6)
-        What a node used itself, columns as in `tokprof.analysis.rollup.METRICS`.
+        What a node used itself, columns as in `tokprof.analysis.books.METRICS`.
     total : float64 array, shape (nodes, 6)
         The same with everything below.
     calls, unknown : int64 arrays, shape (nodes,)
@@ -36,7 +38,14 @@ class Tree:
     start, end : float64 arrays, shape (nodes,)
         Seconds since the start of the root; of a frame, the extent of what is below it.
     busy : float64 array, shape (nodes,)
-        Seconds spent in a node: of a merged node the sum over its parts.
+        Seconds spent in a node: of a merged node the sum over its parts, which may have run side by side.
+    unpriced, failed, retried : int64 arrays, shape (nodes,)
+        Calls at or below a node without a known cost; of the node itself, calls that failed or were cancelled, and
+        calls that were a second or later attempt.
+    models : list of tuple of str
+        Models of a node's own calls and recorded steps.
+    own_evidence, evidence : Evidence
+        How well `own` and `total` are known.
     """
 
     parent: list[int]
@@ -44,23 +53,30 @@ class Tree:
     kind: list[str]
     where: list[str]
     rows: list[list[int]]
-    own: np.ndarray[Any, np.dtype[np.float64]]
-    total: np.ndarray[Any, np.dtype[np.float64]]
-    calls: np.ndarray[Any, np.dtype[np.int64]]
-    unknown: np.ndarray[Any, np.dtype[np.int64]]
-    start: np.ndarray[Any, np.dtype[np.float64]]
-    end: np.ndarray[Any, np.dtype[np.float64]]
-    busy: np.ndarray[Any, np.dtype[np.float64]]
+    own: Floats
+    total: Floats
+    calls: Counts
+    unknown: Counts
+    start: Floats
+    end: Floats
+    busy: Floats
+    unpriced: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+    failed: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+    retried: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+    models: list[tuple[str, ...]] = field(default_factory=list)
+    own_evidence: Evidence = field(default_factory=Evidence)
+    evidence: Evidence = field(default_factory=Evidence)
 
     def __len__(self) -> int:
         return len(self.parent)
 
     def depths(self) -> list[int]:
         """Depth of each node, 0 for the root."""
-        depths: list[int] = []
-        for parent in self.parent:
-            depths.append(depths[parent] + 1 if parent >= 0 else 0)
-        return depths
+        return _depths(self.parent)
+
+    def side_by_side(self, node: int) -> bool:
+        """Whether the time of a merged node is more than passed while it ran: some of its parts ran in parallel."""
+        return len(self.rows[node]) > 1 and bool(self.busy[node] > (self.end[node] - self.start[node]) * 1.001)
 
     def rows_below(self, node: int) -> list[int]:
         """Rows of the span table at or below a node, in order."""
@@ -72,6 +88,13 @@ class Tree:
                 inside[child] = True
                 found += self.rows[child]
         return sorted(found)
+
+
+def _depths(parents: list[int]) -> list[int]:
+    depths: list[int] = []
+    for parent in parents:
+        depths.append(depths[parent] + 1 if parent >= 0 else 0)
+    return depths
 
 
 @dataclass(slots=True)
@@ -119,7 +142,11 @@ def build(table: Table, merge: bool = False) -> Tree:
 
 
 def own_frames(span: Span, above: Span | None) -> tuple[Frame, ...]:
-    """Frames between a span and the span above it."""
+    """Frames between a span and the span above it.
+
+    The function that opened a profile is known by its lines, as a cell or a module is: its frame is given as
+    ``<module>``, so that each line gets a node of its own.
+    """
     stack = span.stack
     if above is None:
         return ()
@@ -127,6 +154,10 @@ def own_frames(span: Span, above: Span | None) -> tuple[Frame, ...]:
     same = 0
     while same < len(outer) and same < len(stack) and outer[same] == stack[same]:
         same += 1
+    if above.kind == "profile" and outer and same >= len(outer) - 1 and len(stack) >= len(outer):
+        opener, inner = stack[len(outer) - 1], stack[len(outer) :]
+        if _function(opener) == _function(outer[-1]):
+            return (opener._replace(function="<module>"), *inner)
     # the frame that opened the span above has gone on to another line
     if same == len(outer) - 1 and same < len(stack) and _function(stack[same]) == _function(outer[same]):
         same += 1
@@ -213,39 +244,74 @@ def _pre_order(b: _Builder) -> _Builder:
 
 def _measured(table: Table, b: _Builder) -> Tree:
     n = len(b.parent)
-    used = self_usage(table)
-    own = np.zeros((n, len(METRICS)))
-    calls = np.zeros(n, np.int64)
-    unknown = np.zeros(n, np.int64)
+    kept = books(table)
+    # one matrix, so that nodes are added to their parents in one go, level by level
+    parts = (kept.used, kept.told, kept.untold, kept.call, kept.unknown, kept.unpriced)
+    ledger = np.column_stack(parts).astype(np.float64)
+    calls_of = kept.call.tolist()
+    own = np.zeros((n, ledger.shape[1]))
+    nodes = np.fromiter((node for node, rows in enumerate(b.rows) for _ in rows), np.intp)
+    np.add.at(own, nodes, ledger[[row for rows in b.rows for row in rows]])
+    failed = np.zeros(n, np.int64)
+    retried = np.zeros(n, np.int64)
+    models: list[tuple[str, ...]] = []
     start = np.full(n, np.inf)
     end = np.full(n, -np.inf)
     busy = np.zeros(n)
     origin = table.spans[0].opened if len(table) else 0
     for node, rows in enumerate(b.rows):
+        found: dict[str, None] = {}
         for row in rows:
             span = table.spans[row]
-            own[node] += used[row]
-            calls[node] += table.is_call(row)
-            unknown[node] += may_have_spent(table, row)
+            if calls_of[row]:
+                failed[node] += span.status in ("error", "cancelled")
+                retried[node] += (span.attempt or 1) > 1
+            if span.source is not None and (model := span.model or span.request_model):
+                found[model] = None
             opened = (span.opened - origin) / 1e9
             seconds = table.duration(span)
             start[node] = min(start[node], opened)
             end[node] = max(end[node], opened + seconds)
             busy[node] += seconds
+        models.append(tuple(found))
     total = own.copy()
+    up_of, depth = np.array(b.parent, np.intp), np.array(_depths(b.parent), np.intp)
+    levels = np.argsort(depth, kind="stable")
+    for level in reversed(np.split(levels, np.flatnonzero(np.diff(depth[levels])) + 1)[1:]):
+        np.add.at(total, up_of[level], total[level])
     below = np.zeros(n)
     for node in range(n - 1, 0, -1):
         up = b.parent[node]
-        total[up] += total[node]
-        calls[up] += calls[node]
-        unknown[up] += unknown[node]
         if not b.rows[up]:
             start[up] = min(start[up], start[node])
             end[up] = max(end[up], end[node])
         if not b.rows[node]:
             busy[node] = min(below[node], end[node] - start[node])
         below[up] += busy[node]
-    return Tree(b.parent, b.name, b.kind, b.where, b.rows, own, total, calls, unknown, start, end, busy)
+    at = np.cumsum([len(METRICS), len(FIGURES), len(FIGURES)]).tolist()
+    own_used, own_told, own_untold, _ = np.split(own, at, axis=1)
+    used, told, untold, counts = np.split(total, at, axis=1)
+    calls, unknown, unpriced = counts.astype(np.int64).T
+    return Tree(
+        b.parent,
+        b.name,
+        b.kind,
+        b.where,
+        b.rows,
+        own_used,
+        used,
+        calls,
+        unknown,
+        start,
+        end,
+        busy,
+        unpriced,
+        failed,
+        retried,
+        models,
+        Evidence(own_told, own_untold),
+        Evidence(told, untold),
+    )
 
 
 def frame(tree: Tree) -> pd.DataFrame:
@@ -254,8 +320,13 @@ def frame(tree: Tree) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``node``, ``parent``, ``depth``, ``name``, ``kind``, ``where``, ``calls``, ``unknown_calls``, ``duration_s``,
-        then for each metric ``self_*`` and ``total_*`` (tokens; ``cost`` in USD).
+        ``node``, ``parent``, ``depth``, ``name``, ``kind``, ``where``, ``calls``, ``unknown_calls`` (their tokens are
+        not all in the sums), ``unpriced_calls`` (their cost is not in the sum), ``duration_s`` (of merged spans the sum
+        over all, also where they ran side by side), then for each metric ``self_*`` and ``total_*``.
+
+        Tokens are nullable integers: the sum of what was told, null where no call told that figure. Cost (USD) is NaN
+        where no call has a known cost. A refused request (status ``error`` and HTTP status 400 or more) is known to
+        have used 0 tokens and USD 0; beside other calls it makes nothing known and nothing unknown.
     """
     import pandas as pd
 
@@ -267,11 +338,20 @@ def frame(tree: Tree) -> pd.DataFrame:
         "where": tree.where,
         "calls": tree.calls,
         "unknown_calls": tree.unknown,
+        "unpriced_calls": tree.unpriced,
         "duration_s": tree.busy,
     }
-    for prefix, figures in (("self", tree.own), ("total", tree.total)):
-        columns[f"{prefix}_tokens"] = (figures[:, 0] + figures[:, 1]).astype(np.int64)
+    for prefix, figures, evidence in (
+        ("self", tree.own, tree.own_evidence),
+        ("total", tree.total, tree.evidence),
+    ):
+
+        def tokens(values: Floats, column: int, evidence: Evidence = evidence) -> Any:
+            return pd.arrays.IntegerArray(values.astype(np.int64), evidence.nothing(column))
+
+        columns[f"{prefix}_tokens"] = tokens(figures[:, 0] + figures[:, 1], TOKENS)
         for index, metric in enumerate(METRICS):
-            name = f"{prefix}_{metric}"
-            columns[name] = figures[:, index] if metric == "cost" else figures[:, index].astype(np.int64)
+            values = figures[:, index]
+            cost = np.where(evidence.nothing(COST), np.nan, values)
+            columns[f"{prefix}_{metric}"] = cost if metric == "cost" else tokens(values, index)
     return pd.DataFrame(columns).rename_axis("node")

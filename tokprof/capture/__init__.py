@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokprof.capture import threads, wire
-from tokprof.recorder import on_first_open
+from tokprof.recorder import before_open
 
 
 def install() -> None:
@@ -18,4 +18,4 @@ def uninstall() -> None:
     wire.uninstall()
 
 
-on_first_open.append(install)
+before_open.append(install)

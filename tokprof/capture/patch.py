@@ -10,14 +10,19 @@ from typing import Any
 def wrap(owner: type, name: str, make: Callable[[Any], Any]) -> None:
     """Replace a method by ``make(original)``; one that is replaced already is left as it is."""
     original = owner.__dict__[name]
-    if not hasattr(original, "_tokprof_original"):
+    if not _is_hook(original):
         hook: Any = functools.wraps(original)(make(original))
-        hook._tokprof_original = original
+        hook._tokprof_hook, hook._tokprof_original = hook, original
         setattr(owner, name, hook)
 
 
 def unwrap(owner: type, name: str) -> None:
     """Put the original back; a hook that somebody has wrapped since stays, and is idle."""
-    original = getattr(owner.__dict__[name], "_tokprof_original", None)
-    if original is not None:
-        setattr(owner, name, original)
+    method = owner.__dict__[name]
+    if _is_hook(method):
+        setattr(owner, name, method._tokprof_original)
+
+
+def _is_hook(method: Any) -> bool:
+    """Tell a hook from a wrapper around it, which shows the attributes of the hook as its own."""
+    return getattr(method, "_tokprof_hook", None) is method

@@ -100,7 +100,7 @@ def _report(
     else:
         reading.stream = place.stream or request.get("stream") is True or "event-stream" in exchange.content_type
     if exchange.http_status is not None and exchange.http_status >= 400:
-        reading.error = told.error or _complaint(exchange.http_status, body)
+        reading.error = _refusal(exchange.http_status, told.error, body)
         reading.stream = reading.stream and frame != "json"
         return reading
     _meter(reading, exchange.headers, told)
@@ -233,18 +233,9 @@ def _dollars(value: object) -> float | None:
     return None
 
 
-def _complaint(status: int, body: bytes | None) -> str:
-    """Tell what a refusal says, in short."""
-    if body:
+def _refusal(status: int, told: str | None, body: bytes | None) -> str:
+    """Tell how a request was refused: the status, with the provider's code for it where there is one."""
+    if told is None and body:
         answer = load(body[:BIG].removeprefix(b"\xef\xbb\xbf"))
-        if isinstance(answer, list) and answer:
-            answer = answer[0]
-        if error := error_of(answer):
-            return error
-        if isinstance(answer, dict):
-            for key in ("message", "detail", "Message", "errors"):
-                if told := answer.get(key):
-                    return (told if isinstance(told, str) else json.dumps(told))[:300]
-        if answer is None and not body.lstrip().startswith(b"<"):
-            return body[:300].decode("utf-8", "replace").strip() or f"HTTP {status}"
-    return f"HTTP {status}"
+        told = error_of(answer[0] if isinstance(answer, list) and answer else answer)
+    return f"HTTP {status}" if told in (None, "error") else f"HTTP {status}: {told}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ _FLAT = (
     ("inputTextTokenCount", "totalOutputTextTokenCount"),
 )
 _FINAL_RESPONSES = ("response.completed", "response.incomplete", "response.failed", "response.done")
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}")  # a word for machines; what has blanks may quote the prompt
 _METRICS = "amazon-bedrock-invocationMetrics"
 
 # `object` of an answer -> operation, kind
@@ -214,18 +216,20 @@ def _reason(event: Event) -> str | None:
 
 
 def error_of(event: Any) -> str | None:
-    """Tell what an answer or event says went wrong; None where it says nothing."""
+    """Code by which an answer or event says what went wrong; None where nothing did.
+
+    Messages are left alone: they quote prompts and keys.
+    """
     if not isinstance(event, dict):
         return None
     error = event.get("error") or _dict(event.get("response")).get("error")
     if isinstance(error, dict):
-        told = error.get("message") or error.get("type") or error.get("code")
-        return str(told)[:300] if told else None
-    if isinstance(error, str):
-        return error[:300]
-    if event.get("type") == "error" and isinstance(told := event.get("message"), str):
-        return told[:300]
-    return None
+        found = [error.get(key) for key in ("code", "status", "type")]
+    elif error or event.get("type") == "error":
+        found = [error, event.get("code")]
+    else:
+        return None
+    return next((code for code in found if isinstance(code, str) and _CODE.fullmatch(code)), "error")
 
 
 def merge(into: Event, more: Event) -> None:

@@ -135,9 +135,7 @@ def read_frames(body: bytes) -> Events:
     failures: list[dict[str, Any]] = []
     for frame in aws_frames(body):
         if frame.failed:
-            told = load(frame.payload)
-            message = told.get("message") if isinstance(told, dict) else None
-            failures.append({"error": {"message": message or frame.event}})
+            failures.append({"error": {"type": frame.event}})
         elif frame.event != "contentBlockDelta":
             payloads.append(frame.payload)
     return Events(_parse(payloads) + failures)

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from tokprof.analysis.rollup import Totals, may_have_spent
+from tokprof.analysis.books import Books, books
+from tokprof.analysis.rollup import Totals
 from tokprof.analysis.tree import Tree
-from tokprof.span import KINDS, SOURCES, STATUSES, Span
+from tokprof.span import KINDS, SOURCES, STATUSES
 from tokprof.table import Table
 from tokprof.views.words import summary
 
@@ -59,7 +60,7 @@ def pack(table: Table, tree: Tree, meta: dict[str, Any]) -> bytes:
     n = len(tree)
     spans = [table.spans[rows[0]] if rows else None for rows in tree.rows]
     rows = [rows[0] if rows else -1 for rows in tree.rows]
-    refused = [row >= 0 and table.spans[row].source == "missing" and not may_have_spent(table, row) for row in rows]
+    known = books(table)
     columns: dict[str, tuple[str, Any, Any]] = {
         "parent": ("i4", tree.parent, None),
         "name": ("i4", [strings.index(name or " ") for name in tree.name], None),
@@ -67,7 +68,7 @@ def pack(table: Table, tree: Tree, meta: dict[str, Any]) -> bytes:
         "where": ("i4", [strings.index(where) for where in tree.where], -1),
         "model": ("i4", [strings.index((s.model or s.request_model) if s else None) for s in spans], -1),
         "status": ("u1", [STATUSES.index(s.status) if s else 0 for s in spans], 0),
-        "source": ("u1", [_source(s, no) for s, no in zip(spans, refused, strict=True)], _NO_SOURCE),
+        "source": ("u1", [_source(table, known, row) for row in rows], _NO_SOURCE),
         "row": ("i4", rows, -1),
         "start": ("f8", tree.start, 0.0),
         "duration": ("f8", tree.end - tree.start, 0.0),
@@ -80,17 +81,16 @@ def pack(table: Table, tree: Tree, meta: dict[str, Any]) -> bytes:
     for index, name in enumerate(("input", "output", "cache_read", "cache_write", "reasoning")):
         columns[name] = ("f8", tree.own[:, index], 0.0)
     costs = tree.own[:, -1].copy()
-    unpriced = [
-        row >= 0 and table.cost_sources[row] == "missing" and not no for row, no in zip(rows, refused, strict=True)
-    ]
-    costs[np.array(unpriced, bool)] = np.nan
+    costs[[row >= 0 and bool(known.unpriced[row]) for row in rows]] = np.nan
     columns["cost"] = ("f8", costs, 0.0)
     return _assemble(n, columns, strings.values, meta)
 
 
-def _source(span: Span | None, refused: bool) -> int:
-    """A refused request was not billed: it leaves no doubt about the sums, and so has no provenance there."""
-    return _NO_SOURCE if span is None or span.source is None or refused else SOURCES.index(span.source)
+def _source(table: Table, known: Books, row: int) -> int:
+    """Provenance of what a node adds to the sums: a refused request adds nothing, and leaves no doubt."""
+    source = table.spans[row].source if row >= 0 and known.call[row] else None
+    refused = source == "missing" and not known.unknown[row]
+    return _NO_SOURCE if source is None or refused else SOURCES.index(source)
 
 
 def _assemble(n: int, columns: dict[str, tuple[str, Any, Any]], strings: list[str], meta: dict[str, Any]) -> bytes:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokprof.profile import Profile
     from tokprof.views.flamegraph import Flamegraph
 
-VIEWS = ("auto", "flamegraph", "text", "none")
-
 
 def show(profile: Profile, view: str = "auto", metric: str | None = None) -> Flamegraph | None:
     """Display a profile below the running cell.

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
+from tokprof.analysis.rollup import totals
+from tokprof.analysis.tree import build
+from tokprof.span import METRICS
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from tokprof.profile import Profile
 
 STATIC = Path(__file__).parent.parent / "static"
-METRICS = ("tokens", "input", "output", "cost", "time")
 SNAPSHOT_NODES = 2_000
 """Nodes of the block that is part of the widget's state, and so of a saved notebook (some 100 bytes each)."""
 
@@ -45,26 +48,27 @@ class Flamegraph(anywidget.AnyWidget):
         if metric not in METRICS:
             raise ValueError(f"{metric!r} is no metric; known: {', '.join(METRICS)}")
         self.profile = profile
-        self._selected_node = -1
+        self._keep()
         super().__init__(metric=metric, _block=self._pack(SNAPSHOT_NODES), **kwargs)
         self.on_msg(self._on_message)
 
     def refresh(self) -> None:
         """Show the profile as it is now."""
+        self._keep()
         self._block = self._pack(SNAPSHOT_NODES)
 
     @property
     def selected_span(self) -> str | None:
         """Name of the node that was clicked; None while none is chosen."""
         node = self._selected_node
-        return self.profile.call_tree.name[node] if 0 <= node < len(self.profile.call_tree) else None
+        return self._tree.name[node] if 0 <= node < len(self._tree) else None
 
     @property
     def selection(self) -> pd.DataFrame:
         """Rows of ``prof.df`` at or below the node that was clicked."""
-        tree = self.profile.call_tree
+        tree = self._tree
         rows = tree.rows_below(self._selected_node) if 0 <= self._selected_node < len(tree) else []
-        return self.profile.df.iloc[rows]
+        return self._table.frame().iloc[rows]
 
     def select(self, node: int | str) -> None:
         """Choose a node from Python.
@@ -79,7 +83,7 @@ class Flamegraph(anywidget.AnyWidget):
         ValueError
             If there is no such node.
         """
-        names = self.profile.call_tree.name
+        names = self._tree.name
         if isinstance(node, str):
             if node not in names:
                 raise ValueError(f"no node is called {node!r}; there are {', '.join(dict.fromkeys(names))}")
@@ -91,6 +95,12 @@ class Flamegraph(anywidget.AnyWidget):
             self._selected = -2
         self._selected = node
 
+    def _keep(self) -> None:
+        """Keep the table and tree that are shown: the profile may go on, and its nodes change their places."""
+        self._table = self.profile.table
+        self._tree = build(self._table)
+        self._selected_node = -1
+
     def _ipython_display_(self) -> None:
         from tokprof.views.display import show_widget
 
@@ -100,10 +110,9 @@ class Flamegraph(anywidget.AnyWidget):
         from tokprof.views.border import describe, pack
         from tokprof.views.prune import prune
 
-        profile = self.profile
-        tree = profile.call_tree
-        shown = tree if limit is None else prune(tree, limit)
-        return pack(profile.table, shown, describe(profile.title, profile.totals, len(shown) < len(tree)))
+        shown = self._tree if limit is None else prune(self._tree, limit)
+        truncated = len(shown) < len(self._tree)
+        return pack(self._table, shown, describe(self.profile.title, totals(self._table), truncated))
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         """Take a message of the front end; it may come in another thread, and from anybody, so it is checked."""
@@ -112,6 +121,6 @@ class Flamegraph(anywidget.AnyWidget):
         if content.get("type") == "select" and isinstance(content.get("node"), int):
             node = content["node"]
             # not by the trait: it would come back to a front end that may have moved on
-            self._selected_node = node if 0 <= node < len(self.profile.call_tree) else -1
+            self._selected_node = node if 0 <= node < len(self._tree) else -1
         elif content.get("type") == "block":
             self.send({"type": "block"}, [self._pack(None)])

@@ -11,11 +11,13 @@ from html import escape
 
 import numpy as np
 
-from tokprof.analysis.rollup import Totals, by
+from tokprof.analysis.books import COST, FIGURES, TOKENS
+from tokprof.analysis.rollup import Totals, grouped
 from tokprof.analysis.tree import Tree
+from tokprof.span import Frame
 from tokprof.table import Table
 from tokprof.views import svg
-from tokprof.views.words import clean, count, doubts, seconds, summary, tokens, usd
+from tokprof.views.words import bounded, clean, doubts, seconds, summary, tokens, usd, usd_places
 
 _ROWS = 8
 
@@ -41,22 +43,35 @@ def render(title: str, table: Table, tree: Tree, totals: Totals) -> str:
         Merged.
     totals : Totals
     """
-    parts = [HIDE, '<div class="tokprof-static">', f"<p><b>{escape(clean(title))}</b> {_line(totals)}</p>"]
+    parts = [
+        HIDE,
+        '<div class="tokprof-static">',
+        f"<p><b>{escape(clean(title))}</b> {_line(totals)}</p>",
+        notes(totals),
+    ]
     if totals.calls:
         picture = base64.b64encode(svg.render(table, tree).encode()).decode()
         parts.append(
             f'<img alt="Flamegraph of the tokens of {escape(clean(title), quote=True)}; the tables below hold its '
             f'figures" src="data:image/svg+xml;base64,{picture}" style="width:100%;max-width:960px">'
         )
-        parts.append(tables(table, totals))
+        parts.append(_tables(table))
     parts.append("</div>")
     return "".join(parts)
 
 
 def tables(table: Table, totals: Totals) -> str:
-    """The figures by function and by model, and what they leave out."""
-    parts = [_grouped(table, "function", ["function", "cell", "line"]), _grouped(table, "model", ["model"])]
-    return "".join(parts + [f"<p>{escape(sentence)}</p>" for sentence in doubts(totals)])
+    """What the sums leave out, and the figures by function and by model."""
+    return notes(totals) + _tables(table)
+
+
+def notes(totals: Totals) -> str:
+    """What the sums leave out; it stands under the headline."""
+    return "".join(f"<p>{escape(sentence)}</p>" for sentence in doubts(totals))
+
+
+def _tables(table: Table) -> str:
+    return _grouped(table, "function", ["function", "cell", "file", "line"]) + _grouped(table, "model", ["model"])
 
 
 def _line(totals: Totals) -> str:
@@ -64,40 +79,42 @@ def _line(totals: Totals) -> str:
 
 
 def _grouped(table: Table, title: str, keys: Sequence[str]) -> str:
-    groups = by(table, keys)
+    groups = grouped(table, keys)
+    known, shown = groups.evidence, groups.frame.head(_ROWS)
+    places = usd_places(shown["cost"])
     rows = []
-    for key, row in groups.head(_ROWS).iterrows():
-        values = key if isinstance(key, tuple) else (key,)
-        rows.append(
-            [
-                _name(values),
-                *(
-                    _known(row[name], row.unknown_calls)
-                    for name in ("total_tokens", "input_tokens", "cache_read_tokens", "output_tokens")
-                ),
-                usd(row.cost) if row.cost else "",
-                tokens(row.calls),
-                seconds(row.duration_s),
-            ]
-        )
-    head = [f"by {title}", "tokens", "input", "of it cached", "output", "cost", "calls", "time"]
-    more = f"<p>… {count(len(groups) - _ROWS, 'more')}</p>".replace("mores", "more") if len(groups) > _ROWS else ""
-    return _table(head, rows) + more
+    for at, (key, row) in enumerate(shown.iterrows()):
+        cells = [_name(key if isinstance(key, tuple) else (key,))]
+        for name, column in _COLUMNS:
+            bound = known.bound(at, column)
+            cells.append("?" if bound == "?" else bounded(tokens(row[name]), bound, " "))  # null has no figure
+        if known.none(at, COST):
+            cells.append("-")
+        else:
+            bound = known.bound(at, COST)
+            cells.append("?" if bound == "?" else bounded(usd(row.cost, places), bound, " "))
+        rows.append([*cells, tokens(row.calls), seconds(row.duration_s)])
+    head = [f"by {title}", "tokens", "input", "of it cached", "output", "cost", "calls", "time, summed"]
+    hidden = len(groups.frame) - _ROWS
+    return _table(head, rows) + (f"<p>… {hidden:,} more</p>" if hidden > 0 else "")
 
 
-def _known(count: float, unknown_calls: int) -> str:
-    """A sum, marked where calls are in it that did not tell theirs."""
-    if not unknown_calls:
-        return tokens(count)
-    return f"≥ {tokens(count)}" if count else "?"
+_COLUMNS = (
+    ("total_tokens", TOKENS),
+    ("input_tokens", FIGURES.index("input")),
+    ("cache_read_tokens", FIGURES.index("cache_read")),
+    ("output_tokens", FIGURES.index("output")),
+)
 
 
 def _name(values: Sequence[object]) -> str:
     known = [value for value in values if not _nothing(value)]
     if len(values) == 1:
         return clean(str(known[0])) if known else "(unknown)"
-    function, cell, line = values
-    where = f"In[{cell}]:{line}" if not _nothing(cell) else "" if _nothing(line) else f"line {line}"
+    function, cell, file, line = values
+    where = ""
+    if not _nothing(line):
+        where = clean(Frame("", str(file), int(str(line)), None if _nothing(cell) else int(str(cell))).where)
     name = "" if _nothing(function) or function == "<module>" else clean(str(function).rpartition("<locals>.")[2])
     return f"{name} {where}".strip() or "(no code of yours on the stack)"
 

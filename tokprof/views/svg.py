@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
+from tokprof.analysis.books import TOKENS
 from tokprof.analysis.tree import Tree
 from tokprof.table import Table
 from tokprof.views.colors import FRAME, STEP, assign
-from tokprof.views.words import clean, seconds, tokens
+from tokprof.views.words import bounded, clean, seconds, tokens
 
 _WIDTH = 960
 _ROW = 20
@@ -50,7 +51,10 @@ def render(table: Table, tree: Tree) -> str:
         deepest = max(deepest, depth[node])
         model = models[node]
         fill = colours[model] if model else FRAME if tree.kind[node] == "frame" else STEP
-        figure = seconds(weight[node]) if by_time else f"{tokens(weight[node])} tokens"
+        spent_here = bounded(tokens(tree.total[node, 0] + tree.total[node, 1]), tree.evidence.bound(node, TOKENS), " ")
+        figure = f"{spent_here} tokens"
+        if by_time:
+            figure = f"{seconds(weight[node])}, {figure}"
         boxes.append(_box(left[node], depth[node] * _ROW, width, fill, tree.name[node], tree.where[node], figure))
     height = (deepest + 1) * _ROW
     return (

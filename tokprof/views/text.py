@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tokprof.analysis.books import COST, TOKENS
 from tokprof.analysis.rollup import Totals
 from tokprof.analysis.tree import Tree
-from tokprof.views.words import clean, doubts, seconds, summary, tokens, usd
+from tokprof.views.words import bounded, clean, doubts, seconds, summary, tokens, usd, usd_places
 
 _NODES = 60  # lines of a tree that a reader still takes in
+_WIDTHS = (10, 4, 10, 5, 8)  # of the columns of figures, at least
 
 
 def render(title: str, tree: Tree, totals: Totals, limit: int = _NODES) -> str:
@@ -24,28 +26,51 @@ def render(title: str, tree: Tree, totals: Totals, limit: int = _NODES) -> str:
     head = f"tokprof {clean(title)}: {' · '.join(summary(totals))}"
     if not totals.calls:
         return head
-    lines = [head, *doubts(totals), "", f"{'tokens':>10} {'%':>4} {'cost':>10} {'calls':>5} {'time':>8}"]
     order, hidden = _walk(tree, limit)
-    whole = max(1.0, tree.total[0, 0] + tree.total[0, 1])
-    for node, prefix in order:
-        used = tree.total[node, 0] + tree.total[node, 1]
-        mark = "≥" if tree.unknown[node] else ""
-        known = "?" if tree.unknown[node] and not used else f"{mark}{tokens(used)}"
-        cost = usd(tree.total[node, -1]) if tree.total[node, -1] else "-"
-        name = clean(tree.name[node])
-        if len(tree.rows[node]) > 1:
-            name += f" ×{len(tree.rows[node])}"
-        if tree.where[node] and tree.kind[node] == "frame" and tree.where[node] != tree.name[node]:
-            name += f"  {tree.where[node]}"
-        if tree.kind[node] not in ("frame", "llm", "cell", "profile"):
-            name += f"  [{tree.kind[node]}]"
-        lines.append(
-            f"{known:>10} {used / whole:>4.0%} {cost:>10} {tree.calls[node]:>5} "
-            f"{seconds(tree.busy[node]):>8}  {prefix}{name}"
-        )
+    places = usd_places(tree.total[node, COST] for node, _ in order)
+    rows = [("tokens", "%", "cost", "calls", "time")] + [_figures(tree, node, places) for node, _ in order]
+    widths = [max(least, *map(len, column)) for least, column in zip(_WIDTHS, zip(*rows, strict=True), strict=True)]
+    figures = [" ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines = [head, *doubts(totals)]
+    if any(tree.side_by_side(node) for node, _ in order):
+        lines.append("Σ: time added up over calls or steps that ran side by side.")
+    lines += ["", figures[0]]
+    lines += [f"{row}  {prefix}{_label(tree, node)}" for row, (node, prefix) in zip(figures[1:], order, strict=True)]
     if hidden:
-        lines.append(f"{'':>42} … {hidden} smaller")
+        lines.append(f"{'':>{len(figures[0])}}  … {hidden:,} more")
     return "\n".join(lines)
+
+
+def _figures(tree: Tree, node: int, places: int) -> tuple[str, ...]:
+    used = tree.total[node, 0] + tree.total[node, 1]
+    whole = max(1.0, tree.total[0, 0] + tree.total[0, 1])
+    cost = bounded(usd(tree.total[node, COST], places), tree.evidence.bound(node, COST))
+    return (
+        bounded(tokens(used), tree.evidence.bound(node, TOKENS)),
+        f"{used / whole:.0%}",
+        "-" if tree.evidence.none(node, COST) else cost,
+        f"{tree.calls[node]:,}",
+        f"{'Σ ' if tree.side_by_side(node) else ''}{seconds(tree.busy[node])}",
+    )
+
+
+def _label(tree: Tree, node: int) -> str:
+    kind, name = tree.kind[node], tree.name[node]
+    label = clean(name)
+    if len(tree.rows[node]) > 1:
+        label += f" ×{len(tree.rows[node])}"
+    if tree.failed[node]:
+        label += f" ✕{tree.failed[node]}"
+    if tree.retried[node]:
+        label += f" ↻{tree.retried[node]}"
+    if tree.where[node] and kind == "frame" and tree.where[node] != name:
+        label += f"  {clean(tree.where[node])}"
+    if kind not in ("frame", "llm", "cell", "profile"):
+        label += f"  [{kind}]"
+    models = [model for model in tree.models[node] if model not in name]
+    if models:
+        label += f"  {clean(', '.join(models), 60)}"
+    return label
 
 
 def _walk(tree: Tree, limit: int) -> tuple[list[tuple[int, str]], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tokprof.analysis.rollup import Totals
 
@@ -20,13 +21,28 @@ def tokens(count: float) -> str:
     return f"{round(count):,}"
 
 
-def usd(amount: float) -> str:
-    """``$0.0123``: as many places as an amount of money needs to say something."""
+def usd(amount: float, places: int | None = None) -> str:
+    """``$0.0123``: as many places as an amount of money needs to say something, or as many as its column has."""
     if 0 < amount < 0.0000005:
         return "<$0.000001"
+    if places is not None:
+        return f"${amount:,.{places}f}"
     if 0 < amount < 0.01:
         return f"${amount:.6f}".rstrip("0")
     return f"${amount:,.4f}" if amount < 1 else f"${amount:,.2f}"
+
+
+def usd_places(amounts: Iterable[float]) -> int:
+    """Decimals of a column of money: as many as the amount that needs most, so that all line up."""
+    return max((len(usd(amount).rpartition(".")[2]) for amount in amounts if amount > 0), default=4)
+
+
+def bounded(figure: str, bound: str, space: str = "") -> str:
+    """``≥12`` for a sum that lacks something, ``?`` where nothing of it is known."""
+    if bound == "?":
+        return "?"
+    least = "$0" if figure.startswith("<") else figure  # at least less than something says nothing
+    return f"{bound}{space}{least}" if bound else figure
 
 
 def seconds(value: float) -> str:
@@ -53,10 +69,12 @@ def summary(totals: Totals) -> list[str]:
     if not totals.calls:
         return ["no model calls", seconds(totals.seconds)]
     bound = "≥ " if totals.unknown_calls else "~ " if totals.provenance.get("estimated") else ""
-    parts = [f"{bound}{tokens(totals.total_tokens)} tokens"]
+    unknown = totals.unknown_calls and not totals.total_tokens
+    parts = ["tokens unknown" if unknown else f"{bound}{tokens(totals.total_tokens)} tokens"]
     if totals.unpriced_calls < totals.calls - totals.errors or totals.cost:
-        parts.append(f"{'≥ ' if totals.unpriced_calls else ''}{usd(totals.cost)}")
-    else:
+        lower = totals.unpriced_calls or totals.provenance.get("partial")
+        parts.append(f"{'≥ ' if lower else ''}{usd(totals.cost)}")
+    elif totals.unpriced_calls:
         parts.append("price unknown")
     parts.append(count(totals.calls, "call"))
     if totals.errors:
@@ -72,7 +90,8 @@ def doubts(totals: Totals) -> list[str]:
     said = []
     missing = totals.unknown_calls
     if missing:
-        said.append(f"{count(missing, 'call')} did not tell all of their tokens: the sums are lower bounds.")
+        whose = "its" if missing == 1 else "their"
+        said.append(f"{count(missing, 'call')} did not tell all of {whose} tokens: the sums are lower bounds.")
     if estimated := totals.provenance.get("estimated", 0):
         said.append(f"{count(estimated, 'call')} estimated by a tokenizer.")
     if totals.unpriced_calls:

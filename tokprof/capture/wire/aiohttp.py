@@ -12,15 +12,22 @@ from tokprof.capture import patch
 from tokprof.capture.wire.call import WireCall, begin
 from tokprof.recorder import current, warn_once
 
+_CALL = "_tokprof_call"
+_LETTING_GO = ("close", "release")
+
 
 def install(module: ModuleType) -> None:
-    """Hook ``aiohttp.ClientSession``."""
+    """Hook ``aiohttp.ClientSession``, and how an answer is let go of."""
     patch.wrap(module.ClientSession, "_request", _hook)
+    for name in _LETTING_GO:
+        patch.wrap(module.ClientResponse, name, _let_go_hook)
 
 
 def uninstall(module: ModuleType) -> None:
-    """Put the original back."""
+    """Put the originals back."""
     patch.unwrap(module.ClientSession, "_request")
+    for name in _LETTING_GO:
+        patch.unwrap(module.ClientResponse, name)
 
 
 def _hook(original: Any) -> Any:
@@ -43,7 +50,7 @@ def _begin(session: Any, method: str, str_or_url: Any, kwargs: dict[str, Any]) -
         body = kwargs.get("data")
         if kwargs.get("json") is not None:
             headers.setdefault("content-type", "application/json")
-            body = json.dumps(kwargs["json"])
+            body = _serialised(session, kwargs["json"])
         if isinstance(body, str):
             body = body.encode()
         known = bytes(body) if isinstance(body, bytes | bytearray) else None
@@ -53,68 +60,90 @@ def _begin(session: Any, method: str, str_or_url: Any, kwargs: dict[str, Any]) -
         return None
 
 
+def _serialised(session: Any, value: Any) -> Any:
+    try:
+        return getattr(session, "_json_serialize", json.dumps)(value)
+    except Exception:  # the program is told by aiohttp, which does the same
+        return None
+
+
 def _follow(response: Any, call: WireCall, decoded: bool) -> Any:
     try:
         headers = {name.lower(): value for name, value in response.headers.items()}
         call.answered(response.status, headers, decoded)
-        response.content = _Tee(response.content, call)
-        close = response.close
-
-        def closing(*args: Any, **kwargs: Any) -> Any:
-            call.finish(complete=False)
-            return close(*args, **kwargs)
-
-        response.close = closing
+        setattr(response, _CALL, call)
+        response.content = _tee(response.content, call)
     except Exception as error:
         warn_once("follow an answer", error)
     return response
 
 
+def _let_go_hook(original: Any) -> Any:
+    # On the class, as a method set on one answer would keep it, and its connection, in a reference cycle.
+    def let_go(response: Any, *args: Any, **kwargs: Any) -> Any:
+        if (call := response.__dict__.get(_CALL)) is not None:
+            call.finish(complete=False)
+        return original(response, *args, **kwargs)
+
+    return let_go
+
+
 class _Tee:
-    """A stream reader that notes what is read of the one inside."""
+    """A stream reader that notes what is read of the one inside, and is that one in all else.
 
-    def __init__(self, reader: Any, call: WireCall):
-        self._reader = reader
-        self._call = call
+    Mixed into a subclass of the class of the reader, for those who ask ``isinstance``.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reader, name)
+    __slots__ = ()
+    _tokprof_reader: Any
+    _tokprof_call: WireCall
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _OWN:
+            return object.__getattribute__(self, name)
+        return getattr(object.__getattribute__(self, "_tokprof_reader"), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._tokprof_reader, name, value)
+
+    def __repr__(self) -> str:
+        return repr(self._tokprof_reader)
 
     async def _noted(self, reading: Awaitable[Any]) -> Any:
         try:
             got = await reading
         except BaseException as error:
-            self._call.fail(error)
+            self._tokprof_call.fail(error)
             raise
         self._note(got[0] if isinstance(got, tuple) else got)
         return got
 
     def _note(self, data: bytes) -> None:
         if data:
-            self._call.chunk(data)
-        if self._reader.at_eof():
-            self._call.finish(complete=True)
+            self._tokprof_call.chunk(data)
+        if self._tokprof_reader.at_eof():
+            self._tokprof_call.finish(complete=True)
 
     async def read(self, n: int = -1) -> Any:
-        return await self._noted(self._reader.read(n))
+        return await self._noted(self._tokprof_reader.read(n))
 
     async def readany(self) -> Any:
-        return await self._noted(self._reader.readany())
+        return await self._noted(self._tokprof_reader.readany())
 
     async def readline(self, *args: Any, **kwargs: Any) -> Any:
-        return await self._noted(self._reader.readline(*args, **kwargs))
+        return await self._noted(self._tokprof_reader.readline(*args, **kwargs))
 
     async def readuntil(self, *args: Any, **kwargs: Any) -> Any:
-        return await self._noted(self._reader.readuntil(*args, **kwargs))
+        return await self._noted(self._tokprof_reader.readuntil(*args, **kwargs))
 
     async def readexactly(self, n: int) -> Any:
-        return await self._noted(self._reader.readexactly(n))
+        return await self._noted(self._tokprof_reader.readexactly(n))
 
     async def readchunk(self) -> Any:
-        return await self._noted(self._reader.readchunk())
+        return await self._noted(self._tokprof_reader.readchunk())
 
     def read_nowait(self, n: int = -1) -> Any:
-        data = self._reader.read_nowait(n)
+        data = self._tokprof_reader.read_nowait(n)
         self._note(data)
         return data
 
@@ -129,6 +158,21 @@ class _Tee:
 
     def iter_chunks(self) -> AsyncIterator[Any]:
         return _until(self.readchunk, (b"", False))
+
+
+_SLOTS = ("_tokprof_reader", "_tokprof_call")
+_OWN = frozenset(_Tee.__dict__).union(_SLOTS) - {"__class__", "__doc__", "__module__", "__dict__", "__slots__"}
+_tees: dict[type, type] = {}
+
+
+def _tee(reader: Any, call: WireCall) -> Any:
+    kind = type(reader)
+    if kind not in _tees:
+        _tees[kind] = type(kind.__name__, (_Tee, kind), {"__slots__": _SLOTS, "__module__": kind.__module__})
+    tee: Any = object.__new__(_tees[kind])
+    object.__setattr__(tee, "_tokprof_reader", reader)
+    object.__setattr__(tee, "_tokprof_call", call)
+    return tee
 
 
 class _until:  # noqa: N801

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from tokprof.capture import patch
-from tokprof.capture.wire.requests import _begin, follow
+from tokprof.capture.wire import urllib3
 from tokprof.recorder import current
 
 
@@ -22,10 +22,10 @@ def uninstall(module: ModuleType) -> None:
 
 def _hook(original: Any) -> Any:
     def send(session: Any, request: Any) -> Any:
-        if current() is None or (call := _begin(request)) is None:
+        if current() is None or (call := urllib3.begin_prepared(request)) is None:
             return original(session, request)
         with call:
             response = original(session, request)
-        return follow(response, call, not request.stream_output, decoded=False)
+        return urllib3.follow(response, call, not request.stream_output, decoded=False)
 
     return send

@@ -7,14 +7,19 @@ import threading
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from tokprof.capture.content import keep
 from tokprof.meter.reader import may_be_call, read
 from tokprof.recorder import Recording, clock, current, describe, new_span, status_of, warn_once
 from tokprof.span import Exchange, Reading, Span
 
-in_wire: ContextVar[bool] = ContextVar("tokprof_in_wire", default=False)
-"""Set while a hooked transport is at work: the transports below it (aiohttp under httpx) must not count again."""
+in_wire: ContextVar[tuple[str, str, str] | None] = ContextVar("tokprof_in_wire", default=None)
+"""Method, host and path of the request that a hooked transport is sending.
+
+A transport below it that sends the same (aiohttp under httpx) must not count again; another request counts, for
+instance of an app in this process that is asked through ``httpx.ASGITransport`` and asks a model.
+"""
 
 _Text = TypeVar("_Text", str, str | None)
 _READ = "read the answer of a model"
@@ -31,6 +36,7 @@ class WireCall:
     """
 
     __slots__ = (
+        "_again",
         "_arrivals",
         "_done",
         "_error",
@@ -38,6 +44,8 @@ class WireCall:
         "_recorded",
         "_recording",
         "_retry",
+        "_settled",
+        "_settling",
         "_span",
         "_token",
         "exchange",
@@ -51,16 +59,21 @@ class WireCall:
         self._arrivals: list[int] = []
         self._done = False
         self._recorded = False
-        self._error: BaseException | None = None
-        self._lock = threading.Lock()
-        self._token: Token[bool]
+        self._settling = False
+        self._settled = False
+        self._again = False
+        self._error: tuple[str, str] | None = None  # status and text: the error itself keeps the user's frames alive
+        self._lock = threading.RLock()
+        self._token: Token[tuple[str, str, str] | None]
         recording.pending[span.id] = self
 
     def __enter__(self) -> None:
-        self._token = in_wire.set(True)
+        exchange = self.exchange
+        self._token = in_wire.set((exchange.method, exchange.host, exchange.path))
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         in_wire.reset(self._token)
+        del self._token  # it holds the context
         if error is not None:
             self.fail(error)
 
@@ -82,16 +95,20 @@ class WireCall:
         """Close the call: the body was read to its end, or the program let go of it."""
         if self._done:
             return
-        self._done = True
         self.exchange.complete = complete
+        self._done = True
         self._record()
 
     def fail(self, error: BaseException) -> None:
         """Close the call: sending or reading raised `error`."""
         if self._done:
             return
+        try:
+            self._error = status_of(error), describe(error)
+        except Exception as own:
+            self._error = "error", type(error).__name__
+            warn_once(_READ, own)
         self._done = True
-        self._error = error
         self._record()
 
     def flush(self) -> None:
@@ -102,25 +119,38 @@ class WireCall:
     def _record(self) -> None:
         try:
             with self._lock:
-                self._settle()
+                if self._settling:  # garbage is collected while this very thread settles: the stream of this call
+                    self._again = True
+                    return
+                self._settling = True
+                try:
+                    self._settle()
+                    while self._again:
+                        self._again = False
+                        self._settle()
+                finally:
+                    self._settling = False
         except Exception as error:
             warn_once(_READ, error)
 
     def _settle(self) -> None:
+        if self._settled:
+            return
         span, recording, exchange = self._span, self._recording, self.exchange
+        done = self._settled = self._done  # from here on it may end at any time; that is then settled once more
         span.closed = max(clock(), span.opened)
         late = not recording.is_open
-        if self._done:
+        if done:
             recording.pending.pop(span.id, None)
         reading = read(exchange)
         if reading is None:
             return
-        self._fill(reading)
+        self._fill(reading, done)
         span.late = span.late or late
-        span.attempt = self._attempt(span.status == "error")
+        self._count_attempt(done)
         if recording.capture != "none":
             span.content = keep(exchange, recording.capture)
-        if self._done:
+        if done:
             exchange.chunks, exchange.request = [], None
             self._arrivals = []
         if self._recorded:
@@ -129,9 +159,9 @@ class WireCall:
             self._recorded = True
             recording.add(span)
 
-    def _fill(self, reading: Reading) -> None:
+    def _fill(self, reading: Reading, done: bool) -> None:
         span, exchange = self._span, self.exchange
-        span.status, span.error = self._outcome(reading)
+        span.status, span.error = self._outcome(reading, done)
         span.kind = reading.kind
         span.operation = reading.operation
         span.provider = reading.provider
@@ -152,37 +182,49 @@ class WireCall:
             if index is not None:
                 span.first_token = self._arrivals[min(index, len(self._arrivals) - 1)]
 
-    def _outcome(self, reading: Reading) -> tuple[str, str | None]:
-        if self._error is not None:
-            return status_of(self._error), describe(self._error)
+    def _outcome(self, reading: Reading, done: bool) -> tuple[str, str | None]:
+        if done and self._error is not None:
+            return self._error
         if reading.error is not None:
             return "error", reading.error
         if (self.exchange.http_status or 0) >= 400:
             return "error", f"HTTP {self.exchange.http_status}"
-        if not self._done:
+        if not done:
             return "open", None
         cut = not self.exchange.complete and reading.source in ("missing", "partial") and reading.finish_reason is None
         return ("partial" if cut else "ok"), None
 
-    def _attempt(self, failed: bool) -> int:
+    def _count_attempt(self, done: bool) -> None:
         """1 for a first try; SDKs count their retries in a header, others repeat the failed request."""
-        exchange, tries = self.exchange, self._recording.failed_attempts
+        span, exchange, tries = self._span, self.exchange, self._recording.failed_attempts
         if self._retry is not None and self._retry.isdigit():
-            return int(self._retry) + 1
-        if not failed and not tries:
-            return 1
-        key = (exchange.host, exchange.path, hash(exchange.request))
-        attempt = tries.get(key, 0) + 1
-        if failed:
-            tries[key] = attempt
-        else:
-            tries.pop(key, None)
-        return attempt
+            span.attempt = int(self._retry) + 1
+            return
+        failed = done and span.status == "error"
+        attempt = span.attempt if self._recorded and span.attempt else 1
+        if exchange.request is not None and (failed or tries):  # nobody can tell requests with streamed bodies apart
+            key = (exchange.host, exchange.path, hash(exchange.request))
+            if not self._recorded:
+                attempt = tries.get(key, 0) + 1
+            if failed:
+                tries[key] = attempt
+            elif done:
+                tries.pop(key, None)
+        span.attempt = attempt
 
 
 def _one(text: _Text) -> _Text:
     """Keep equal strings of many calls once: a third of what a call leaves in memory."""
     return sys.intern(text) if type(text) is str else text
+
+
+def _same(outer: tuple[str, str, str], inner: tuple[str, str, str]) -> bool:
+    """Whether two transports send the same request; they may write its port and its path in different ways."""
+    return outer == inner or _plain(*outer) == _plain(*inner)
+
+
+def _plain(method: str, host: str, path: str) -> tuple[str, str | None, str]:
+    return method.upper(), urlsplit(f"//{host}").hostname, unquote(path) or "/"
 
 
 def begin(method: str, host: str, path: str, headers: Mapping[str, str], request: bytes | None) -> WireCall | None:
@@ -204,7 +246,8 @@ def begin(method: str, host: str, path: str, headers: Mapping[str, str], request
     -------
     WireCall or None
     """
-    if in_wire.get():
+    outer = in_wire.get()
+    if outer is not None and _same(outer, (method, host, path)):
         return None
     scope = current()
     if scope is None:

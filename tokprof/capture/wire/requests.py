@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 from tokprof.capture import patch
 from tokprof.capture.wire import urllib3
-from tokprof.capture.wire.call import WireCall, begin
-from tokprof.recorder import current, warn_once
+from tokprof.recorder import current
+
+_sending: ContextVar[int | None] = ContextVar("tokprof_sending", default=None)
+"""The session that is sending: it follows redirects by sending once more, and gives the last answer back."""
 
 
 def install(module: ModuleType) -> None:
@@ -24,39 +26,14 @@ def uninstall(module: ModuleType) -> None:
 
 def _hook(original: Any) -> Any:
     def send(session: Any, request: Any, **kwargs: Any) -> Any:
-        if current() is None or (call := _begin(request)) is None:
+        if current() is None or _sending.get() == id(session) or (call := urllib3.begin_prepared(request)) is None:
             return original(session, request, **kwargs)
-        with call:
-            response = original(session, request, **kwargs)
-        return follow(response, call, getattr(response, "_content_consumed", True), decoded=True)
+        token = _sending.set(id(session))
+        try:
+            with call:
+                response = original(session, request, **kwargs)
+        finally:
+            _sending.reset(token)
+        return urllib3.follow(response, call, getattr(response, "_content_consumed", True), decoded=True)
 
     return send
-
-
-def _begin(request: Any) -> WireCall | None:
-    try:
-        url = urlsplit(request.url)
-        body = request.body.encode() if isinstance(request.body, str) else request.body
-        headers = {name.lower(): value for name, value in request.headers.items() if isinstance(value, str)}
-        return begin(request.method, url.netloc.rpartition("@")[2], url.path, headers, _bytes(body))
-    except Exception as error:
-        warn_once("look at a request", error)
-        return None
-
-
-def _bytes(body: Any) -> bytes | None:
-    return bytes(body) if isinstance(body, bytes | bytearray) else None
-
-
-def follow(response: Any, call: WireCall, consumed: bool, decoded: bool) -> Any:
-    """Take in the head of an answer of requests or botocore, and its body: now, or as it is read."""
-    try:
-        call.answered(response.status_code, {name.lower(): value for name, value in response.headers.items()}, decoded)
-        if consumed:
-            call.chunk(response.content)
-            call.finish(complete=True)
-        else:
-            urllib3.follow(response.raw, call)
-    except Exception as error:
-        warn_once("follow an answer", error)
-    return response

@@ -1,0 +1,161 @@
+"""The books: what each span used itself, what of it was told, and which spans are calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tokprof.table import Table
+
+METRICS = ("input", "output", "cache_read", "cache_write", "reasoning", "cost")
+"""Columns of `Books.used`. Tokens, the last in USD; cache reads and writes are part of input, reasoning of output."""
+
+FIGURES = (*METRICS, "tokens")
+"""Columns of `Evidence`: those of `METRICS`, and input and output together."""
+
+TOKEN_NAMES = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+COST, TOKENS = FIGURES.index("cost"), FIGURES.index("tokens")
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def _none() -> Floats:
+    return np.zeros((0, len(FIGURES)))
+
+
+@dataclass(slots=True)
+class Evidence:
+    """How well sums are known.
+
+    A refused request (status ``error``, HTTP status 400 or more) was not billed: it lacks nothing, and adds nothing to
+    what is known of the calls beside it.
+
+    Attributes
+    ----------
+    told : float64 array, shape (n, 7)
+        Calls in a sum that told the figure, columns as in `FIGURES`.
+    untold : float64 array, shape (n, 7)
+        Calls in a sum that did not, or that told a lower bound.
+    """
+
+    told: Floats = field(default_factory=_none)
+    untold: Floats = field(default_factory=_none)
+
+    def nothing(self, column: int) -> Flags:
+        """Of which sums nothing is known: they are null, not 0."""
+        unknown: Flags = (self.told[:, column] == 0) & (self.untold[:, column] > 0)
+        return unknown
+
+    def bound(self, at: int, column: int) -> str:
+        """``""`` for a full sum, ``≥`` for one that lacks something, ``?`` where nothing of it is known."""
+        if not self.untold[at, column]:
+            return ""
+        return "≥" if self.told[at, column] else "?"
+
+    def none(self, at: int, column: int) -> bool:
+        """Whether there was nothing to tell: no call, or refused ones only."""
+        return not self.told[at, column] and not self.untold[at, column]
+
+
+@dataclass(slots=True)
+class Books:
+    """Figures of each row of the span table.
+
+    Attributes
+    ----------
+    used : float64 array, shape (n, 6)
+        What a span used itself, columns as in `METRICS`; what is not known counts 0 here.
+    told, untold : bool arrays, shape (n, 7)
+        See `Evidence`.
+    call : bool array, shape (n,)
+        Whether a span counts as a call: it has usage of its own, known or missing, and no call is below it or some of
+        the usage is not theirs.
+    unknown : bool array, shape (n,)
+        Calls that may have spent more than they told.
+    unpriced : bool array, shape (n,)
+        Calls without a known cost that were not refused.
+    """
+
+    used: Floats
+    told: Flags
+    untold: Flags
+    call: Flags
+    unknown: Flags
+    unpriced: Flags
+
+    def counted(self) -> list[int]:
+        """Rows that have a part in the sums."""
+        return np.flatnonzero(self.call | self.used.any(axis=1)).tolist()
+
+
+def refused(table: Table, row: int) -> bool:
+    """Whether a request was refused, and so not billed."""
+    span = table.spans[row]
+    return span.status == "error" and (span.http_status or 0) >= 400
+
+
+def may_have_spent(table: Table, row: int) -> bool:
+    """Whether a call without full usage may still have been billed: a refused request was not."""
+    span = table.spans[row]
+    if span.source is None or refused(table, row):
+        return False
+    return span.source in ("missing", "partial") or span.usage is None or span.usage.total_tokens is None
+
+
+def books(table: Table) -> Books:
+    """Keep the books of a table.
+
+    A span that reported usage and has calls below it (a framework sums up what the wire also saw) keeps what they do
+    not account for, never less than zero: so each token counts once. The same holds for its cost, which is 0 where all
+    of its tokens are accounted for by calls with a known cost.
+    """
+    n = len(table)
+    figures = np.full((n, len(METRICS)), np.nan)
+    for column, name in enumerate(TOKEN_NAMES):
+        figures[:, column] = np.array([getattr(span.usage, name, None) for span in table.spans], np.float64)
+    figures[:, COST] = table.costs[:, 0]
+    used = np.nan_to_num(figures)
+    call = np.array([table.is_call(row) for row in range(n)], np.bool_)
+    billed = call & ~np.array([refused(table, row) for row in range(n)], np.bool_)  # of those below too
+    unpriced = billed & np.isnan(figures[:, COST])
+    parents = table.parents.tolist()
+    if any(parent >= 0 and call[parent] for parent in parents):
+        _share_out(parents, figures, used, call, unpriced)
+    part = call | used.any(axis=1)
+    told = np.empty((n, len(FIGURES)), np.bool_)
+    told[:, :-1] = ~np.isnan(figures) & part[:, None]
+    told[:, TOKENS] = told[:, 0] | told[:, 1]
+    billed &= call
+    unpriced &= call
+    partial = np.array([span.source == "partial" for span in table.spans], np.bool_)
+    untold = (~told | partial[:, None]) & billed[:, None]
+    unknown = call & np.array([may_have_spent(table, row) for row in range(n)], np.bool_)
+    untold[:, TOKENS] = unknown
+    return Books(used, told, untold, call, unknown, unpriced)
+
+
+def _share_out(parents: list[int], figures: Floats, used: Floats, call: Flags, unpriced: Flags) -> None:
+    """Take from each span what is accounted for below it; `used` and `call` are changed in place."""
+    n = len(parents)
+    below = np.zeros_like(used)
+    calls_below = np.zeros(n, np.int64)
+    unpriced_below = np.zeros(n, np.int64)
+    for row in range(n - 1, -1, -1):
+        mine = bool(call[row])
+        if mine and calls_below[row]:
+            own = np.maximum(used[row] - below[row], 0)
+            silent = bool(np.isnan(figures[row, :2]).all())  # of tokens; it may have told its cost
+            keeps = bool(own[:2].any())
+            if not (keeps or silent or unpriced_below[row]):
+                own[COST] = 0
+            used[row] = own
+            call[row] = keeps or (silent and own[COST] > 0)
+        up = parents[row]
+        if up >= 0:
+            below[up] += used[row] + below[row]
+            calls_below[up] += calls_below[row] + mine
+            unpriced_below[up] += unpriced_below[row] + unpriced[row]
