@@ -90,6 +90,27 @@ class SpanHandle:
             self._recording.changed()
 
 
+def _begin(
+    scope: tuple[Recording, Span], name: str, kind: str, tags: dict[str, str]
+) -> tuple[Recording, Span, Token[Any]]:
+    recording, parent = scope
+    span = new_span(name, kind, parent)
+    if tags:
+        span.tags = dict(tags)
+    span.late = not recording.is_open
+    recording.add(span)
+    return recording, span, _scope.set((recording, span))
+
+
+def _end(recording: Recording, span: Span, token: Token[Any] | None, error: BaseException | None) -> None:
+    leave(token, (recording, span))
+    if error is None:
+        end_span(span, "ok")
+    else:
+        end_span(span, status_of(error), describe(error))
+    recording.changed()
+
+
 def _usage(tokens: dict[str, Any]) -> Usage:
     for key, value in tokens.items():
         if key not in Usage.__slots__:
@@ -136,14 +157,9 @@ class SpanScope:
         if scope is None:
             self._entered.append(None)
             return SpanHandle(None, None)
-        recording, parent = scope
-        span = new_span(self._name or "span", self._kind, parent)
-        if self._tags:
-            span.tags = dict(self._tags)
-        span.late = not recording.is_open
-        recording.add(span)
-        self._entered.append((recording, span, _scope.set((recording, span))))
-        return SpanHandle(recording, span)
+        entered = _begin(scope, self._name or "span", self._kind, self._tags)
+        self._entered.append(entered)
+        return SpanHandle(entered[0], entered[1])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -151,13 +167,7 @@ class SpanScope:
         entered = self._entered.pop(self._innermost())
         if entered is None:
             return
-        recording, span, token = entered
-        leave(token, (recording, span))
-        if error is None:
-            end_span(span, "ok")
-        else:
-            end_span(span, status_of(error), describe(error))
-        recording.changed()
+        _end(*entered, error)
 
     def _innermost(self) -> int:
         """Index of what this context entered last: tasks may share a scope."""
@@ -331,9 +341,16 @@ def _decorated(function: F, name: str, kind: str, tags: dict[str, str]) -> F:
     else:
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            if current() is None:
+            around = current()
+            if around is None:
                 return function(*args, **kwargs)
-            with scope():
-                return function(*args, **kwargs)
+            entered = _begin(around, title, kind, tags)
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                _end(*entered, error)
+                raise
+            _end(*entered, None)
+            return result
 
     return functools.wraps(function)(wrapper)  # type: ignore[return-value]
