@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -11,13 +10,13 @@ import traitlets
 from tokprof.analysis.rollup import totals
 from tokprof.analysis.tree import build
 from tokprof.span import METRICS
+from tokprof.views import STATIC
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tokprof.profile import Profile
 
-STATIC = Path(__file__).parent.parent / "static"
 SNAPSHOT_NODES = 2_000
 """Nodes of the block that is part of the widget's state, and so of a saved notebook (some 100 bytes each)."""
 

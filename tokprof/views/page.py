@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from tokprof.views.flamegraph import STATIC
+from tokprof.views import STATIC
 from tokprof.views.words import clean
 
 # What a front end asks of its model, over plain JSON state; `_block` travels as base64.

@@ -17,26 +17,31 @@ _SHARE = 30  # times as long as a tick takes passes before the next
 _PATIENCE = 1.0  # seconds a cell may run before a status line is worth its place
 
 
-class Status(threading.Thread):
-    """One line below a cell that runs long: tokens, money and calls so far. It goes when the cell ends."""
+class Status:
+    """One line below a cell that runs long: tokens, money and calls so far. It goes when the cell ends.
+
+    Parameters
+    ----------
+    profile : Profile
+    """
 
     def __init__(self, profile: Profile):
-        super().__init__(name="tokprof-status", daemon=True)
         self._profile = profile
         self._ended = threading.Event()
-        self._context = contextvars.copy_context()  # display finds the cell it belongs to by its context
-        self._handle: Any = None
+        self._output: Any = None
+        context = contextvars.copy_context()  # display finds the cell it belongs to by its context
+        self._thread = threading.Thread(target=context.run, args=(self._watch,), name="tokprof-status", daemon=True)
 
-    def run(self) -> None:
+    def start(self) -> None:
         """Watch until `stop`."""
-        self._context.run(self._watch)
+        self._thread.start()
 
     def stop(self) -> None:
         """Take the line away."""
         self._ended.set()
-        self.join(timeout=2)
-        if self._handle is not None:
-            self._handle.update({"text/html": ""}, raw=True)
+        self._thread.join(timeout=2)
+        if self._output is not None:
+            self._output.update({"text/html": ""}, raw=True)
 
     def _watch(self) -> None:
         shown = ""
@@ -73,7 +78,7 @@ class Status(threading.Thread):
         from IPython.display import display
 
         html = f'<div class="tokprof-status" role="status" style="opacity:.75">● tokprof&ensp;{escape(line)}</div>'
-        if self._handle is None:
-            self._handle = display({"text/html": html}, raw=True, display_id=True)
+        if self._output is None:
+            self._output = display({"text/html": html}, raw=True, display_id=True)
         else:
-            self._handle.update({"text/html": html}, raw=True)
+            self._output.update({"text/html": html}, raw=True)
