@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
 
 NAN = math.nan
+# Of a host that is not known, only a name that nobody else can serve tells the price.
+_CLOSED = ("openai", "anthropic", "google", "x-ai")
+_OPEN = ("gpt-oss", "gemma", "openai/gpt-oss", "google/gemma", "gpt2", "gpt-2")
 _UNKNOWN = (NAN, NAN, NAN, NAN, NAN)
 # genai-prices' ids where they differ from the names of the OpenTelemetry conventions
 _PROVIDER_IDS = {
@@ -75,9 +78,11 @@ def _model(model: str, provider: str | None) -> ModelInfo | None:
     # `None` lets the list guess the maker by the name; it does not know that of OpenAI's embedding models
     for maker in (provider,) if provider else (None, "openai"):
         try:
-            return get_snapshot().find_provider_model(model, None, maker, None)[1]
+            found, listed = get_snapshot().find_provider_model(model, None, maker, None)
         except LookupError:
             continue
+        if provider or (found.id in _CLOSED and not model.lower().startswith(_OPEN)):
+            return listed
     return None
 
 
