@@ -147,9 +147,7 @@ def test_agreement_with_genai_prices() -> None:
     assert agreed >= 100
 
 
-@pytest.mark.parametrize(
-    "model", ["gpt-oss-20b", "mistral-small-latest", "llama-3.3-70b", "qwen3-32b", "gemma-3-4b"]
-)
+@pytest.mark.parametrize("model", ["gpt-oss-20b", "mistral-small-latest", "llama-3.3-70b", "qwen3-32b", "gemma-3-4b"])
 def test_a_model_that_anybody_may_serve_has_no_price_at_an_unknown_host(model: str) -> None:
     with tokprof.profile() as prof, tokprof.span("local") as step:
         step.record(model=model, input_tokens=1000, output_tokens=1000)
