@@ -73,7 +73,7 @@ _NO_USAGE = Usage()
 _COST_PARTS = ("cost", "cost_input", "cost_output", "cost_cache_read", "cost_cache_write")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """The spans of one recording, in order of their start; parents stand before their children.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -106,13 +107,23 @@ def may_have_spent(table: Table, row: int) -> bool:
     return span.source in ("missing", "partial") or span.usage is None or span.usage.total_tokens is None
 
 
+_kept: WeakKeyDictionary[Table, Books] = WeakKeyDictionary()
+
+
 def books(table: Table) -> Books:
-    """Keep the books of a table.
+    """Give the books of a table; they are kept once, for all that is shown of it.
 
     A span that reported usage and has calls below it (a framework sums up what the wire also saw) keeps what they do
     not account for, never less than zero: so each token counts once. The same holds for its cost, which is 0 where all
     of its tokens are accounted for by calls with a known cost.
     """
+    kept = _kept.get(table)
+    if kept is None:
+        kept = _kept[table] = _keep(table)
+    return kept
+
+
+def _keep(table: Table) -> Books:
     n = len(table)
     figures = np.full((n, len(METRICS)), np.nan)
     for column, name in enumerate(TOKEN_NAMES):

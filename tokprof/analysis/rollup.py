@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokprof.analysis.books import COST, FIGURES, TOKEN_NAMES, TOKENS, Evidence, books, may_have_spent
+from tokprof.analysis.books import COST, FIGURES, TOKEN_NAMES, TOKENS, Evidence, books
 from tokprof.span import TOKEN_FIELDS
 from tokprof.table import SCHEMA, Table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["Groups", "Totals", "by", "grouped", "may_have_spent", "totals"]
 
 
 @dataclass(frozen=True, slots=True)
