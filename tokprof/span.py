@@ -65,6 +65,8 @@ class Usage:
         Parts of the output.
     cache_write_1h_tokens : int or None
         The part of the cache writes that lives for an hour; it has a price of its own.
+    web_searches : int or None
+        Searches that the provider made for the answer and bills by the piece; no tokens.
     total_tokens : int or None
         Input plus output; None where one of them is not known.
     """
@@ -79,6 +81,7 @@ class Usage:
     output_audio_tokens: int | None = None
     output_image_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
+    web_searches: int | None = None
 
     @property
     def total_tokens(self) -> int | None:
@@ -157,6 +160,38 @@ class Exchange:
 
 
 @dataclass(slots=True)
+class Draft:
+    """What an estimate is made from. It holds prompts and answers, and is dropped as soon as the estimate is made.
+
+    Attributes
+    ----------
+    operation, kind : str
+        As in `Reading`.
+    model : str or None
+        Which answered, or was asked for.
+    request : bytes or None
+        Body as sent.
+    body : bytes
+        Of the answer, content encoding undone, as far as it came.
+    frame : str
+        How `body` is framed: ``json``, ``sse``, ``ndjson`` or ``eventstream``.
+    complete : bool
+        Whether the answer came to its end.
+    usage : Usage
+        What was told, if anything: a lower bound.
+    """
+
+    operation: str
+    kind: str
+    model: str | None
+    request: bytes | None
+    body: bytes
+    frame: str
+    complete: bool
+    usage: Usage
+
+
+@dataclass(slots=True)
 class Reading:
     """What an exchange tells of a model call.
 
@@ -181,10 +216,16 @@ class Reading:
         The provider's own usage object, as JSON.
     cost : float or None
         USD, where the provider told it.
+    service_tier : str or None
+        As the provider says it: ``default``, ``flex``, ``priority``, ``batch``, ...; it has prices of its own.
     error : str or None
         What the provider said went wrong, in short.
     first_token_at : int or None
         Index into the exchange's chunks of the one that carries the first generated token of a stream.
+    draft : Draft or None
+        Where the usage is not told, or a lower bound: what it can be estimated from.
+    more : list of Reading
+        Runs of a model that were billed beside the one that answers: Anthropic's compactions and advisors.
     """
 
     operation: str
@@ -198,8 +239,11 @@ class Reading:
     source: str = "missing"
     usage_raw: str | None = None
     cost: float | None = None
+    service_tier: str | None = None
     error: str | None = None
     first_token_at: int | None = None
+    draft: Draft | None = None
+    more: list[Reading] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -237,6 +281,8 @@ class Span:
     source: str | None = None
     tokenizer: str | None = None
     usage_raw: str | None = None
+    service_tier: str | None = None
+    draft: Draft | None = None
     cost: float | None = None
     cost_source: str | None = None
     tags: dict[str, str] | None = None

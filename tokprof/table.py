@@ -44,6 +44,7 @@ SCHEMA: dict[str, str] = {
     "attempt": _INT,
     "stream": _FLAG,
     "finish_reason": _TEXT,
+    "service_tier": _TEXT,
     # tokens
     **dict.fromkeys(TOKEN_FIELDS, _INT),
     "usage_source": _TEXT,

@@ -17,7 +17,7 @@ from .scenes import agent, call
 
 # section 5 of the design, in its order
 COLUMNS = {
-    "object": "span_id parent_id name kind status error provider operation model request_model host finish_reason "
+    "object": "span_id parent_id name kind status error provider operation model request_model host finish_reason service_tier "
     "usage_source tokenizer usage_raw cost_source function file stack thread task tags",
     "Int64": "depth http_status attempt input_tokens output_tokens total_tokens cache_read_tokens cache_write_tokens "
     "reasoning_tokens input_audio_tokens input_image_tokens output_audio_tokens output_image_tokens cell line",
@@ -27,7 +27,7 @@ COLUMNS = {
 }
 ORDER = (
     "span_id parent_id depth name kind status error start duration_s ttft_s late provider operation model "
-    "request_model host http_status attempt stream finish_reason input_tokens output_tokens total_tokens "
+    "request_model host http_status attempt stream finish_reason service_tier input_tokens output_tokens total_tokens "
     "cache_read_tokens cache_write_tokens reasoning_tokens input_audio_tokens input_image_tokens "
     "output_audio_tokens output_image_tokens usage_source tokenizer usage_raw cost cost_source cost_input "
     "cost_output cost_cache_read cost_cache_write cell function file line stack thread task tags"

@@ -93,6 +93,7 @@ def _report(
         model=place.model if bedrock else told.model,
         request_model=place.model if bedrock or not isinstance(asked, str) else asked,
         finish_reason=told.finish,
+        service_tier=told.tier,
         error=told.error,
     )
     if body:

@@ -53,6 +53,7 @@ class Told:
     metrics: Event = field(default_factory=dict)
     final: bool = False
     model: str | None = None
+    tier: str | None = None
     finish: str | None = None
     error: str | None = None
     operation: str | None = None

@@ -172,6 +172,7 @@ class WireCall:
         span.http_status = exchange.http_status
         span.stream = reading.stream
         span.finish_reason = _one(reading.finish_reason)
+        span.service_tier = _one(reading.service_tier)
         span.usage = reading.usage
         span.source = reading.source
         span.usage_raw = reading.usage_raw
