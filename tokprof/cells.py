@@ -26,6 +26,8 @@ class Plan:
     view, metric, capture : str
         As the options of the magic.
     tags : dict of str to str
+    request_usage : bool
+        Whether chat streams are asked for their usage.
     live, quiet : bool
         Whether a status line is shown while the cell runs; whether nothing at all is shown.
     asked : bool
@@ -37,9 +39,14 @@ class Plan:
     metric: str = "tokens"
     capture: str = "none"
     tags: tuple[tuple[str, str], ...] = ()
+    request_usage: bool = False
     live: bool = True
     quiet: bool = False
     asked: bool = True
+
+    def recording(self, name: str, kind: str) -> Recording:
+        """Make the recording that the plan asks for."""
+        return Recording(name, kind, self.capture, dict(self.tags), self.request_usage)
 
 
 class CellProfiler:
@@ -88,7 +95,7 @@ class CellProfiler:
             return
         # pre_run_cell comes after the shell has counted the cell, except where it is not stored in the history
         number = self._shell.execution_count - (1 if info.store_history else 0)
-        recording = Recording(f"In[{number}]", "cell", plan.capture, dict(plan.tags))
+        recording = plan.recording(f"In[{number}]", "cell")
         profile = Profile(recording, plan.metric)
         recording.open()
         if plan.name:

@@ -21,7 +21,6 @@ from traitlets import Bool, Enum
 from tokprof.capture import uninstall
 from tokprof.cells import CellProfiler, Plan, show_safely
 from tokprof.profile import Profile, last, remember
-from tokprof.recorder import Recording
 from tokprof.span import CAPTURES, METRICS, VIEWS
 
 if TYPE_CHECKING:
@@ -41,6 +40,11 @@ def _parser() -> MagicArgumentParser:
         help="keep nothing, 500 characters, or all of prompts and answers, in the kernel's memory: prof.content(id)",
     )
     parser.add_argument("--tag", action="append", default=[], metavar="K=V", help="tag every span; may be repeated")
+    parser.add_argument(
+        "--request-usage",
+        action="store_true",
+        help="ask OpenAI chat streams for their usage where the cell does not (this changes the request)",
+    )
     parser.add_argument("--no-live", action="store_true", help="no status line while the cell runs")
     parser.add_argument("--quiet", action="store_true", help="show nothing; the profile is in NAME and tokprof.last()")
     return parser
@@ -56,6 +60,7 @@ class TokProf(Magics):
     view = Enum(VIEWS, "auto", help="What a profiled cell shows.").tag(config=True)
     metric = Enum(METRICS, "tokens", help="What the width of a node stands for at first.").tag(config=True)
     capture = Enum(CAPTURES, "none", help="How much of prompts and answers is kept in memory.").tag(config=True)
+    request_usage = Bool(False, help="Ask OpenAI chat streams for their usage.").tag(config=True)
     live = Bool(True, help="Show a status line while a cell runs.").tag(config=True)
     quiet = Bool(False, help="Show nothing.").tag(config=True)
 
@@ -104,6 +109,7 @@ class TokProf(Magics):
             metric=options.metric or self.metric,
             capture=options.capture or self.capture,
             tags=tuple(tags),
+            request_usage=self.request_usage or options.request_usage,
             live=self.live and not options.no_live,
             quiet=self.quiet or options.quiet,
         )
@@ -163,7 +169,7 @@ class TokProf(Magics):
 
     def _profile_expression(self, code: str) -> None:
         plan = self.plan("")
-        recording = Recording(f"%tokprof {code}"[:80], "profile", plan.capture)
+        recording = plan.recording(f"%tokprof {code}"[:80], "profile")
         profile = Profile(recording, plan.metric)
         recording.open()
         try:

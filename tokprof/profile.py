@@ -286,6 +286,7 @@ def profile(
     capture: str = "none",
     metric: str = "tokens",
     live: bool = True,
+    request_usage: bool = False,
     **tags: str,
 ) -> Profile:
     """Record every model call made inside a ``with`` (or ``async with``) block.
@@ -301,6 +302,10 @@ def profile(
         What views show first.
     live : bool
         Whether a notebook shows a status line while a block runs for more than a second.
+    request_usage : bool
+        Whether OpenAI chat streams are asked for their usage (``stream_options.include_usage``) where the program does
+        not ask; it does not see the event that this adds. Without it the usage of such a stream is estimated. Requests
+        sent by httpx and httpx2 alone.
     **tags : str
         Put on every span.
 
@@ -324,4 +329,4 @@ def profile(
     if metric not in METRICS:
         raise ValueError(f"{metric!r} is no metric; known: {', '.join(METRICS)}")
     texts = {key: str(value) for key, value in tags.items()}
-    return Profile(Recording(str(name or "profile"), "profile", capture, texts), metric, live)
+    return Profile(Recording(str(name or "profile"), "profile", capture, texts, request_usage), metric, live)

@@ -56,17 +56,28 @@ class Recording:
         How much of prompts and answers is kept, in memory.
     tags : dict of str to str, optional
         Of the root, and so of every span.
+    request_usage : bool
+        Whether streams that do not tell their usage are asked to: the one case in which a request is changed.
     """
 
-    def __init__(self, name: str, kind: str = "profile", capture: str = "none", tags: dict[str, str] | None = None):
+    def __init__(
+        self,
+        name: str,
+        kind: str = "profile",
+        capture: str = "none",
+        tags: dict[str, str] | None = None,
+        request_usage: bool = False,
+    ):
         self.outer: Recording | None = None
         self.capture = capture
+        self.request_usage = request_usage
         self.tags = dict(tags or {})
         self.pending: dict[int, Pending] = {}
         self.failed_attempts: dict[tuple[str, str, int], int] = {}
         self.spans: list[Span] = []
         self.version = 0
         self.is_open = False
+        self._drafted = 0
         self.root = new_span(name, kind, None)
         self.scope = (self, self.root)
         self._token: Token[Any] | None = None
@@ -83,6 +94,7 @@ class Recording:
             raise RuntimeError("this profile has been recorded already; make a new one with tokprof.profile()")
         if outer := own():  # not of another thread: that one's profile is its own
             self.outer, self.root.parent = outer
+            self.request_usage = self.request_usage or self.outer.request_usage
         around = self.outer.root.tags if self.outer else None
         self.root.tags = (around or {}) | self.tags
         self.root.start, self.root.opened = wall_clock(), clock()
@@ -107,6 +119,11 @@ class Recording:
         for work in list(self.pending.values()):
             work.flush()
         self.is_open = False
+        if self._drafted:
+            from tokprof.meter import drafts
+
+            self._drafted = 0
+            drafts.settle(self.spans)
         if error is None:
             end_span(self.root, "ok")
         else:
@@ -120,6 +137,15 @@ class Recording:
             recording.spans.append(span)
             recording.version += 1
             recording = recording.outer
+
+    def drafted(self, span: Span) -> None:
+        """Take note that a span keeps texts for an estimate, which must not pile up."""
+        from tokprof.meter import drafts
+
+        self._drafted += drafts.weight(span)
+        if self._drafted > drafts.LIMIT:
+            self._drafted = 0
+            drafts.settle(self.spans)
 
     def changed(self) -> None:
         """Say that a span which is already in the list was amended."""

@@ -265,6 +265,7 @@ class Span:
     error: str | None = None
     first_token: int | None = None
     late: bool = False
+    sent: bool = True
     stack: tuple[Frame, ...] = ()
     thread: str = ""
     task: str | None = None

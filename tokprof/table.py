@@ -104,8 +104,10 @@ class Table:
     @classmethod
     def of(cls, spans: Sequence[Span], now: int) -> Table:
         """Sort, link and price the spans of a recording."""
+        from tokprof.meter.drafts import settle
         from tokprof.meter.prices import price
 
+        settle(spans)
         order = sorted(range(len(spans)), key=lambda i: spans[i].opened)
         # A parent may have been amended or opened in the same tick as its child: a stable sort keeps it first.
         rows = tuple(spans[i] for i in order)

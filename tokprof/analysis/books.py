@@ -94,9 +94,9 @@ class Books:
 
 
 def refused(table: Table, row: int) -> bool:
-    """Whether a request was refused, and so not billed."""
+    """Whether a request was refused or never sent, and so not billed."""
     span = table.spans[row]
-    return span.status == "error" and (span.http_status or 0) >= 400
+    return span.status == "error" and (not span.sent or (span.http_status or 0) >= 400)
 
 
 def may_have_spent(table: Table, row: int) -> bool:

@@ -13,7 +13,7 @@ from tokprof.meter.providers import provider
 from tokprof.meter.shapes import Told, error_of
 from tokprof.meter.stream import Events, first_token, framing, read_array, read_frames, read_lines
 from tokprof.meter.usage import tally
-from tokprof.span import Exchange, Reading
+from tokprof.span import Draft, Exchange, Reading
 
 __all__ = ["may_be_call", "read"]
 
@@ -105,6 +105,18 @@ def _report(
         reading.stream = reading.stream and frame != "json"
         return reading
     _meter(reading, exchange.headers, told)
+    if reading.source not in _CLAIMS:
+        model = reading.model or reading.request_model
+        reading.draft = Draft(
+            reading.operation,
+            reading.kind,
+            model,
+            exchange.request,
+            body or b"",
+            frame,
+            exchange.complete or reading.finish_reason is not None,
+            reading.usage,
+        )
     if reading.stream and body and exchange.content_encoding in ("", "identity"):
         reading.first_token_at = first_token(exchange.chunks, body, frame)
     return reading

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from tokprof.capture.content import keep
+from tokprof.capture.wire.include_usage import ask
 from tokprof.meter.reader import may_be_call, read
 from tokprof.recorder import Recording, clock, current, describe, new_span, status_of, warn_once
 from tokprof.span import Exchange, Reading, Span
@@ -23,6 +24,29 @@ instance of an app in this process that is asked through ``httpx.ASGITransport``
 
 _Text = TypeVar("_Text", str, str | None)
 _READ = "read the answer of a model"
+_NO_CONNECTION = frozenset(
+    [
+        "ConnectError",
+        "ConnectTimeout",
+        "ConnectTimeoutError",
+        "PoolTimeout",
+        "UnsupportedProtocol",
+        "InvalidURL",
+        "ProxyError",
+        "gaierror",
+        "NewConnectionError",
+        "NameResolutionError",
+        "EndpointConnectionError",
+        "ConnectionRefusedError",
+        "ClientConnectorError",
+        "ClientConnectorDNSError",
+        "ClientConnectorSSLError",
+        "ClientConnectorCertificateError",
+        "ClientProxyConnectionError",
+    ]
+)
+"""Types of errors, in all the HTTP libraries, after which nothing has been sent."""
+
 _USAGE_HEADERS = tuple(
     f"x-amzn-bedrock-{kind}-token-count" for kind in ("input", "output", "cache-read-input", "cache-write-input")
 )
@@ -48,11 +72,15 @@ class WireCall:
         "_settling",
         "_span",
         "_token",
+        "asks",
         "exchange",
+        "hides",
     )
 
     def __init__(self, recording: Recording, span: Span, exchange: Exchange, retry: str | None):
         self.exchange = exchange
+        self.asks = recording.request_usage
+        self.hides = False
         self._recording = recording
         self._span = span
         self._retry = retry
@@ -86,6 +114,16 @@ class WireCall:
         if exchange.path.startswith("/model/"):
             exchange.headers = {name: value for name in _USAGE_HEADERS if (value := headers.get(name)) is not None}
 
+    def with_usage(self, headers: Mapping[str, str]) -> bytes | None:
+        """Give the body that asks for usage as well, where the user wants that (`asks`) and the request does not.
+
+        A transport that sends it takes the event out again that `hides` speaks of; see `Hide`.
+        """
+        exchange = self.exchange
+        body = ask(exchange.host, exchange.path, headers, exchange.request)
+        self.hides = body is not None
+        return body
+
     def chunk(self, data: bytes) -> None:
         """Note that a part of the body went by."""
         self.exchange.chunks.append(data)
@@ -105,6 +143,7 @@ class WireCall:
             return
         try:
             self._error = status_of(error), describe(error)
+            self._span.sent = self.exchange.http_status is not None or not _unsent(error)
         except Exception as own:
             self._error = "error", type(error).__name__
             warn_once(_READ, own)
@@ -158,6 +197,8 @@ class WireCall:
         else:
             self._recorded = True
             recording.add(span)
+        if span.draft is not None:
+            recording.drafted(span)
 
     def _fill(self, reading: Reading, done: bool) -> None:
         span, exchange = self._span, self.exchange
@@ -176,6 +217,7 @@ class WireCall:
         span.usage = reading.usage
         span.source = reading.source
         span.usage_raw = reading.usage_raw
+        span.draft = reading.draft if span.sent else None
         if reading.cost is not None:
             span.cost, span.cost_source = reading.cost, "reported"
         if reading.stream and self._arrivals:
@@ -212,6 +254,18 @@ class WireCall:
             elif done:
                 tries.pop(key, None)
         span.attempt = attempt
+
+
+def _unsent(error: BaseException) -> bool:
+    """Whether the error says that there was no connection to send a request by."""
+    seen: list[Any] = [error]
+    for cause in seen:
+        if type(cause).__name__ in _NO_CONNECTION:
+            return True
+        if len(seen) < 16:
+            causes = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args[:1])
+            seen += [one for one in causes if isinstance(one, BaseException) and one not in seen]
+    return False
 
 
 def _one(text: _Text) -> _Text:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tokprof.capture import patch
 from tokprof.capture.wire.call import WireCall, begin
+from tokprof.capture.wire.include_usage import Hide
 from tokprof.recorder import current, warn_once
 
 _METHOD = "_send_single_request"
@@ -33,9 +34,10 @@ def _sync_hook(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
     def send(client: Any, request: Any) -> Any:
         if current() is None or (call := _begin(request)) is None:
             return original(client, request)
+        sent = _asking(request, call) if call.asks else request
         with call:
-            response = original(client, request)
-        return _follow(response, call, _SyncTee)
+            response = original(client, sent)
+        return _follow(response, call, _SyncTee, request)
 
     return send
 
@@ -44,9 +46,10 @@ def _async_hook(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any
     async def send(client: Any, request: Any) -> Any:
         if current() is None or (call := _begin(request)) is None:
             return await original(client, request)
+        sent = _asking(request, call) if call.asks else request
         with call:
-            response = await original(client, request)
-        return _follow(response, call, _AsyncTee)
+            response = await original(client, sent)
+        return _follow(response, call, _AsyncTee, request)
 
     return send
 
@@ -63,15 +66,34 @@ def _begin(request: Any) -> WireCall | None:
         return None
 
 
-def _follow(response: Any, call: WireCall, tee: type[_SyncTee] | type[_AsyncTee]) -> Any:
+def _asking(request: Any, call: WireCall) -> Any:
+    """Give the request that asks for usage too; the program keeps its own."""
+    try:
+        body = call.with_usage(request.headers)
+        if body is None:
+            return request
+        headers = request.headers.copy()
+        headers["content-length"], headers["accept-encoding"] = str(len(body)), "identity"
+        return type(request)(request.method, request.url, headers=headers, content=body, extensions=request.extensions)
+    except Exception as error:
+        warn_once("ask for usage", error)
+        return request
+
+
+def _follow(response: Any, call: WireCall, tee: type[_SyncTee] | type[_AsyncTee], request: Any) -> Any:
     """Put the tee inside the bound stream, so that ``response.elapsed`` stays right."""
     try:
+        if call.hides:
+            response.request = request
         call.answered(response.status_code, response.headers)
         bound = response.stream
         if hasattr(response, "_content") or not hasattr(bound, "_stream"):
             call.exchange.content_encoding = ""  # the response came with its body, decoded (mocks): no stream is read
             call.chunk(response.content)
             call.finish(complete=True)
+            if call.hides:
+                hide = Hide()
+                response._content = hide.feed(response.content) + hide.flush()
         else:
             bound._stream = tee(bound._stream, call)
     except Exception as error:
@@ -89,10 +111,16 @@ class _SyncTee:
 
     def __iter__(self) -> Iterator[bytes]:
         call, note = self._call, self._call.chunk
+        hide = Hide() if call.hides else None
         try:
             for data in self._stream:
                 note(data)
-                yield data
+                if hide is None:
+                    yield data
+                elif seen := hide.feed(data):
+                    yield seen
+            if hide is not None and (rest := hide.flush()):
+                yield rest
         except GeneratorExit:
             call.finish(complete=False)
             raise
@@ -118,10 +146,16 @@ class _AsyncTee:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         call, note = self._call, self._call.chunk
+        hide = Hide() if call.hides else None
         try:
             async for data in self._stream:
                 note(data)
-                yield data
+                if hide is None:
+                    yield data
+                elif seen := hide.feed(data):
+                    yield seen
+            if hide is not None and (rest := hide.flush()):
+                yield rest
         except GeneratorExit:
             call.finish(complete=False)
             raise
