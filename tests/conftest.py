@@ -68,5 +68,5 @@ def frames(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def set_to(*texts: str) -> None:
         stack.now = tuple(parse(text) for text in texts)
 
-    monkeypatch.setattr(tokprof.recorder, "snapshot", lambda depth=1: stack.now)
+    monkeypatch.setattr(tokprof.recorder, "snapshot", lambda depth=1, task=None: stack.now)
     return set_to

@@ -19,7 +19,7 @@ from contextvars import ContextVar, Token
 from typing import Any, Literal, Protocol
 
 from tokprof.span import Span
-from tokprof.stack import snapshot
+from tokprof.stack import EMPTY, Began, current_task, snapshot
 
 _ids = itertools.count(secrets.randbits(62) | 1)
 _lock = threading.Lock()
@@ -196,8 +196,8 @@ def forget_scope() -> None:
     _scope.set("nobody")
 
 
-class carry:  # noqa: N801
-    """A function that runs in a given scope, whatever thread runs it.
+class carry(Began):  # noqa: N801
+    """A function that runs in a given scope, whatever thread runs it, and remembers who gave it away.
 
     Parameters
     ----------
@@ -205,23 +205,24 @@ class carry:  # noqa: N801
     function : callable
     """
 
-    __slots__ = ("__wrapped__", "_scope")
+    __slots__ = ("_scope",)
 
     def __init__(self, scope: tuple[Recording, Span] | None, function: Callable[..., Any]):
+        super().__init__(function, EMPTY if scope is None else snapshot(2))
         self._scope = scope
-        self.__wrapped__ = function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function."""
         token = _scope.set(self._scope)
         try:
-            return self.__wrapped__(*args, **kwargs)
+            return super().__call__(*args, **kwargs)
         finally:
             _scope.reset(token)
 
 
 def new_span(name: str, kind: str, parent: Span | None) -> Span:
     """Open a span that starts now, in this thread and task."""
+    task = current_task()
     return Span(
         id=next(_ids),
         parent=parent,
@@ -229,9 +230,9 @@ def new_span(name: str, kind: str, parent: Span | None) -> Span:
         kind=kind,
         start=wall_clock(),
         opened=clock(),
-        stack=snapshot(2),
+        stack=snapshot(2, task),
         thread=threading.current_thread().name,
-        task=_task_name(),
+        task=task.get_name() if task else None,
     )
 
 
@@ -240,13 +241,6 @@ def end_span(span: Span, status: str, error: str | None = None) -> None:
     span.closed = max(clock(), span.opened)
     span.status = status
     span.error = error
-
-
-def _task_name() -> str | None:
-    if asyncio._get_running_loop() is None:
-        return None
-    task = asyncio.current_task()
-    return task.get_name() if task else None
 
 
 def warn_once(where: str, error: BaseException) -> None:

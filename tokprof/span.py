@@ -122,6 +122,19 @@ class Frame(NamedTuple):
         return f"{self.function} ({self.where})"
 
 
+class Stack(tuple[Frame, ...]):
+    """Frames of the user's, outermost first.
+
+    Attributes
+    ----------
+    folded : tuple of int
+        How many frames of libraries stood between each frame and the next one inside it; after the last one, between
+        it and the call.
+    """
+
+    folded: tuple[int, ...] = ()
+
+
 @dataclass(slots=True)
 class Exchange:
     """One HTTP request and its answer, as they crossed the wire.
@@ -266,7 +279,7 @@ class Span:
     first_token: int | None = None
     late: bool = False
     sent: bool = True
-    stack: tuple[Frame, ...] = ()
+    stack: tuple[Frame, ...] = Stack()
     thread: str = ""
     task: str | None = None
     provider: str | None = None

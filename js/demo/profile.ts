@@ -17,6 +17,7 @@ export interface Step {
   error?: string;
   input?: number;
   output?: number;
+  embedding?: number;
   cache_read?: number;
   cache_write?: number;
   reasoning?: number;
@@ -44,7 +45,7 @@ export function blockOf(root: Step, title: string, unpriced = false): Uint8Array
     if (!seen.has(text)) seen.set(text, strings.push(text) - 1);
     return seen.get(text)!;
   };
-  const numbers = (key: "input" | "output" | "cache_read" | "cache_write" | "reasoning") => steps.map((s) => s[key] ?? 0);
+  const numbers = (key: "input" | "output" | "embedding" | "cache_read" | "cache_write" | "reasoning") => steps.map((s) => s[key] ?? 0);
   return encode({
     nodes: steps.length,
     columns: {
@@ -61,6 +62,7 @@ export function blockOf(root: Step, title: string, unpriced = false): Uint8Array
       ttft: steps.map((s) => s.ttft ?? NaN),
       input: numbers("input"),
       output: numbers("output"),
+      embedding: numbers("embedding"),
       cache_read: numbers("cache_read"),
       cache_write: numbers("cache_write"),
       reasoning: numbers("reasoning"),
@@ -81,7 +83,7 @@ function call(name: string, model: string, start: number, duration: number, more
   return { name, kind, model, start, duration, source: "reported", http_status: 200, attempt: 1, ...more };
 }
 
-const EMBED = { where: "tools.py:31", output: 0 };
+const EMBED = { where: "tools.py:31" };
 
 export const AGENT: Step = {
   name: "In[2]", kind: "cell", start: 0, duration: 8.2, where: "In[2]:1",
@@ -99,10 +101,10 @@ export const AGENT: Step = {
         { name: "gather_sources", kind: "task", start: 2.4, duration: 2.6, where: "agent.py:63", children: [
           { name: "search_docs", kind: "tool", start: 2.42, duration: 1.1, where: "tools.py:12", children: [
             { name: "embed_chunks", kind: "frame", start: 2.43, duration: 1.05, where: "tools.py:22", children: [
-              call("embeddings", "text-embedding-3-small", 2.45, 0.52, { ...EMBED, input: 1210, cost: 0.0000242 }),
-              call("embeddings", "text-embedding-3-small", 2.46, 0.71, { ...EMBED, input: 980, cost: 0.0000196 }),
-              call("embeddings", "text-embedding-3-small", 2.47, 0.43, { ...EMBED, input: 1105, cost: 0.0000221 }),
-              call("embeddings", "text-embedding-3-small", 2.95, 0.5, { ...EMBED, input: 640, cost: 0.0000128 }),
+              call("embeddings", "text-embedding-3-small", 2.45, 0.52, { ...EMBED, embedding: 1210, cost: 0.0000242 }),
+              call("embeddings", "text-embedding-3-small", 2.46, 0.71, { ...EMBED, embedding: 980, cost: 0.0000196 }),
+              call("embeddings", "text-embedding-3-small", 2.47, 0.43, { ...EMBED, embedding: 1105, cost: 0.0000221 }),
+              call("embeddings", "text-embedding-3-small", 2.95, 0.5, { ...EMBED, embedding: 640, cost: 0.0000128 }),
             ] },
           ] },
           { name: "read_page", kind: "tool", start: 2.44, duration: 2.1, where: "tools.py:58", children: [

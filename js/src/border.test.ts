@@ -51,6 +51,7 @@ describe("decode", () => {
     expect([...block.cost]).toEqual([0, 0, 0]);
     expect([...block.ttft]).toEqual([NaN, NaN, NaN]);
     expect([...block.reasoning]).toEqual([0, 0, 0]);
+    expect([...block.embedding]).toEqual([0, 0, 0]);
   });
 
   test("says what is wrong", () => {

@@ -19,6 +19,8 @@ export interface Block {
   readonly ttft: Float64Array;
   readonly input: Float64Array;
   readonly output: Float64Array;
+  /** Tokens of embedding models and rerankers; the other tokens are those of language models. */
+  readonly embedding: Float64Array;
   readonly cache_read: Float64Array;
   readonly cache_write: Float64Array;
   readonly reasoning: Float64Array;
@@ -68,6 +70,7 @@ const SCHEMA = {
   ttft: ["f8", NaN],
   input: ["f8", 0],
   output: ["f8", 0],
+  embedding: ["f8", 0],
   cache_read: ["f8", 0],
   cache_write: ["f8", 0],
   reasoning: ["f8", 0],

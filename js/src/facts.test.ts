@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { facts, glyphs, shortAmount, title, whyEmpty } from "./facts.ts";
+import { amount, facts, glyphs, shortAmount, title, whyEmpty } from "./facts.ts";
 import { treeOf } from "./fixture.ts";
 import { place } from "./place.ts";
 
@@ -34,6 +34,33 @@ test("facts of a call are in words", () => {
   expect(said(2)).toMatchObject({ Tokens: "unknown", Cost: "price unknown" });
   expect(said(0)).toMatchObject({ Counted: "lower bound: 1 of 3 calls without full usage" });
   expect(said(3)).toMatchObject({ Status: "error · HTTP 429 · slow down" });
+});
+
+const mixed = () =>
+  treeOf(
+    { parent: [-1, 0, 0, 0], name: [0, 1, 2, 2], kind: [0, 2, 3, 3], input: [0, 1000, 0, 0], output: [0, 234, 0, 0],
+      embedding: [0, 0, 5000, 0], source: [255, 0, 0, 4], duration: [1, 1, 1, 1] },
+    ["In[2]", "chat", "embeddings"],
+  );
+
+test("embedding tokens are named", () => {
+  const t = mixed();
+  const words = (node: number) => Object.fromEntries(facts(t, "tokens", node).map((f) => [f.label, f.value]));
+  expect(title(t).parts[0]).toBe("≥ 6,234 tokens (5,000 embedding)");
+  expect(words(0)).toMatchObject({ Tokens: "≥ 6,234 (0 self)", Input: "1,000", Output: "234", Embedding: "5,000" });
+  expect(words(1)).not.toHaveProperty("Embedding");
+  expect(words(2)).toMatchObject({ "Embedding tokens": "5,000", Kind: "embedding" });
+  for (const label of ["Tokens", "Input", "Output", "Embedding"]) expect(words(2)).not.toHaveProperty(label);
+  expect(words(3)).toMatchObject({ "Embedding tokens": "unknown" });
+  const alone = treeOf({ parent: [-1, 0], kind: [0, 3], embedding: [0, 12], source: [255, 0] });
+  expect(title(alone).parts[0]).toBe("12 embedding tokens");
+  expect(whyEmpty(alone, "input")).toBe("These calls have no input.");
+});
+
+test("an unknown embedding leaves the input of language models exact", () => {
+  const t = mixed();
+  expect([amount(t, "tokens", 0), amount(t, "input", 0), amount(t, "output", 0)]).toEqual(["≥ 6,234", "1,000", "234"]);
+  expect([glyphs(t, "tokens", 3), glyphs(t, "input", 3)]).toEqual(["? ", ""]);
 });
 
 test("states are told without colour", () => {

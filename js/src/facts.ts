@@ -2,7 +2,7 @@
 import { NO_SOURCE } from "./border.ts";
 import { compact, dollars, integer, percent, plain, plural, seconds } from "./format.ts";
 import { isUnknown } from "./layout.ts";
-import { kindOf, nameOf, selfOf, stringOf, totalOf, type Metric, type Tree } from "./tree.ts";
+import { kindOf, nameOf, selfOf, stringOf, totalOf, unknownOf, type Metric, type Tree } from "./tree.ts";
 
 export interface Fact {
   readonly label: string;
@@ -30,8 +30,9 @@ export const METRIC_LABELS: Readonly<Record<Metric, string>> = {
 export function bound(tree: Tree, metric: Metric, node: number): string {
   const { totals, block } = tree;
   if (metric === "time") return "";
-  if (totals.unknown[node]! > 0 || (metric === "cost" && totals.unpriced[node]! > 0)) return "≥ ";
-  return block.sources[totals.source[node]!] === "estimated" ? "~ " : "";
+  if (unknownOf(tree, metric, node) > 0 || (metric === "cost" && totals.unpriced[node]! > 0)) return "≥ ";
+  const source = metric === "input" || metric === "output" ? totals.languageSource : totals.source;
+  return block.sources[source[node]!] === "estimated" ? "~ " : "";
 }
 
 export function amount(tree: Tree, metric: Metric, node: number): string {
@@ -42,7 +43,7 @@ export function amount(tree: Tree, metric: Metric, node: number): string {
     if (value === 0 && totals.unpriced[node]! > 0) return "price unknown";
     return bound(tree, metric, node) + dollars(value);
   }
-  if (value === 0 && totals.unknown[node]! > 0) return "unknown";
+  if (value === 0 && unknownOf(tree, metric, node) > 0) return "unknown";
   return bound(tree, metric, node) + integer(value);
 }
 
@@ -74,13 +75,26 @@ export function title(tree: Tree): { name: string; parts: string[] } {
   const { block, totals } = tree;
   const parts: string[] = (block.meta.summary ?? []).map((part) => plain(String(part), 60));
   if (block.nodes > 0 && parts.length === 0) {
-    const tokens = amount(tree, "tokens", 0);
-    parts.push(tokens === "unknown" ? "tokens unknown" : `${tokens} tokens`, amount(tree, "cost", 0));
+    parts.push(tokensInWords(tree), amount(tree, "cost", 0));
     parts.push(plural(totals.calls[0]!, "call"));
     if (totals.errors[0]! > 0) parts.push(`${integer(totals.errors[0]!)} failed`);
     parts.push(seconds(block.meta.duration_s ?? totalOf(tree, "time", 0)));
   }
   return { name: plain(block.meta.title || "Profile", 120), parts };
+}
+
+function tokensInWords(tree: Tree): string {
+  const text = amount(tree, "tokens", 0);
+  const embedding = tree.totals.embedding[0]!;
+  if (text === "unknown") return "tokens unknown";
+  if (embedding === 0) return `${text} tokens`;
+  return embedsOnly(tree, 0) ? `${text} embedding tokens` : `${text} tokens (${integer(embedding)} embedding)`;
+}
+
+/** Whether all tokens at or below a node are those of embedding models and rerankers. */
+function embedsOnly({ totals, isEmbedding }: Tree, node: number): boolean {
+  const language = totals.input[node]! + totals.output[node]!;
+  return language === 0 && (totals.embedding[node]! > 0 || isEmbedding[node] === 1);
 }
 
 export function facts(tree: Tree, metric: Metric, node: number): Fact[] {
@@ -144,12 +158,15 @@ function addTokens(
   };
   const self = selfOf(tree, "tokens", node);
   const own = self !== total ? ` (${integer(self)} self)` : "";
-  add("Tokens", amount(tree, "tokens", node) + (total > 0 ? own : ""), unknown ? "part" : undefined);
-  if (total > 0) {
+  const only = embedsOnly(tree, node);
+  add(only ? "Embedding tokens" : "Tokens", amount(tree, "tokens", node) + (total > 0 ? own : ""), unknown ? "part" : undefined);
+  const embedding = totals.embedding[node]!;
+  if (total > embedding) {
     const cached = [part(totals.cache_read[node]!, "from cache"), part(totals.cache_write[node]!, "to cache")];
     add("Input", of(totals.input[node]!, cached));
     add("Output", of(totals.output[node]!, [part(totals.reasoning[node]!, "reasoning")]));
   }
+  if (embedding > 0 && !only) add("Embedding", integer(embedding));
   const cost = amount(tree, "cost", node);
   const unpriced = totals.unpriced[node]!;
   const gap = unpriced > 0 && cost !== "price unknown" ? ` (${plural(unpriced, "call")} without price)` : "";
@@ -165,12 +182,13 @@ function addTokens(
 }
 
 /** Why a metric has nothing to draw. */
-export function whyEmpty({ totals, block }: Tree, metric: Metric): string {
+export function whyEmpty(tree: Tree, metric: Metric): string {
+  const { totals, block } = tree;
   if (block.nodes === 0 || (totals.calls[0] === 0 && metric !== "time")) return "No model calls were recorded.";
   if (metric === "cost" && totals.unpriced[0]! > 0) {
     return "No price is known for these calls, so there is no cost to show. tokprof.prices.add(...) sets one.";
   }
-  if (totals.unknown[0]! > 0) return "The providers did not report tokens for these calls.";
+  if (unknownOf(tree, metric, 0) > 0) return "The providers did not report tokens for these calls.";
   return `These calls have no ${METRIC_LABELS[metric].toLowerCase()}.`;
 }
 

@@ -2,7 +2,7 @@
 import { decode, encode, type EncodeInput } from "./border.ts";
 import { buildTree, type Tree } from "./tree.ts";
 
-export const KINDS = ["cell", "frame", "llm"];
+export const KINDS = ["cell", "frame", "llm", "embedding"];
 
 export function treeOf(columns: EncodeInput["columns"], strings: string[] = ["n"]): Tree {
   const nodes = columns.parent!.length;

@@ -85,3 +85,11 @@ test("50,000 parallel calls are laid out", () => {
   const tree = treeOf({ parent, start: parent.map((_, i) => i * 1e-6), duration: parent.map(() => 10) });
   expect(timeLayout(tree).rowCount).toBe(50_001);
 });
+
+test("embeddings have a width in tokens, and none in input or output", () => {
+  const tree = treeOf({ parent: [-1, 0, 0, 0], kind: [0, 2, 3, 3], input: [0, 7, 0, 0], embedding: [0, 0, 50, 0], source: [255, 0, 0, 4] });
+  const tokens = metricLayout(tree, "tokens");
+  const input = metricLayout(tree, "input");
+  expect([[...tokens.w], [...tokens.marks]]).toEqual([[57, 7, 50, 0], [3]]);
+  expect([[...input.w], [...input.marks]]).toEqual([[7, 7, 0, 0], []]);
+});

@@ -234,6 +234,7 @@ function finish(
 export function isUnknown(tree: Tree, metric: Metric, node: number): boolean {
   if (!tree.isCall[node] || metric === "time") return false;
   if (metric === "cost") return Number.isNaN(tree.block.cost[node]!);
+  if (metric !== "tokens" && tree.isEmbedding[node]) return false;
   const source = tree.block.sources[tree.block.source[node]!];
   return source === "missing" || source === "partial";
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { generator, randomTree, treeOf } from "./fixture.ts";
-import { sameNode, selfOf, totalOf } from "./tree.ts";
+import { sameNode, selfOf, totalOf, unknownOf } from "./tree.ts";
 
 // cell > frame > (call, failed call, unpriced call)
 const tree = () =>
@@ -60,4 +60,13 @@ test("siblings are linked both ways in call order", () => {
   expect([t.firstChild[1], t.nextSibling[2], t.nextSibling[3], t.nextSibling[4]]).toEqual([2, 3, 4, -1]);
   expect([t.prevSibling[4], t.prevSibling[3], t.prevSibling[2]]).toEqual([3, 2, -1]);
   expect(generator(1)()).toBe(generator(1)());
+});
+
+test("embeddings are tokens, but no input of a language model", () => {
+  const t = treeOf({ parent: [-1, 0, 0, 0], kind: [0, 2, 3, 3], input: [0, 100, 0, 0], output: [0, 10, 0, 0], embedding: [0, 0, 5000, 0], source: [255, 0, 0, 4] });
+  expect(["tokens", "input", "output"].map((metric) => totalOf(t, metric as never, 0))).toEqual([5110, 100, 10]);
+  expect(["tokens", "input"].map((metric) => selfOf(t, metric as never, 2))).toEqual([5000, 0]);
+  expect(["tokens", "input", "output"].map((metric) => unknownOf(t, metric as never, 0))).toEqual([1, 0, 0]);
+  expect([t.totals.source[0], t.totals.languageSource[0]]).toEqual([4, 0]);
+  expect([...t.isEmbedding]).toEqual([0, 0, 1, 1]);
 });

@@ -8,12 +8,14 @@ export function isMetric(value: unknown): value is Metric {
   return METRICS.includes(value as Metric);
 }
 
-const CALL_KINDS = new Set(["llm", "embedding", "reranker"]);
+const EMBEDDING_KINDS = new Set(["embedding", "reranker"]);
+const CALL_KINDS = new Set(["llm", ...EMBEDDING_KINDS]);
 
 /** Inclusive values of each node: its own and those of everything below it. */
 export interface Totals {
   readonly input: Float64Array;
   readonly output: Float64Array;
+  readonly embedding: Float64Array;
   readonly cache_read: Float64Array;
   readonly cache_write: Float64Array;
   readonly reasoning: Float64Array;
@@ -24,10 +26,14 @@ export interface Totals {
   readonly unpriced: Int32Array;
   /** Calls whose tokens are missing or only a lower bound. */
   readonly unknown: Int32Array;
+  /** Those of them that are calls of embedding models or rerankers. */
+  readonly unknownEmbedding: Int32Array;
   readonly errors: Int32Array;
   readonly retries: Int32Array;
   /** Index of the worst provenance below, or NO_SOURCE. */
   readonly source: Uint8Array;
+  /** The same of the calls of language models alone. */
+  readonly languageSource: Uint8Array;
 }
 
 export interface Tree {
@@ -37,6 +43,8 @@ export interface Tree {
   readonly prevSibling: Int32Array;
   readonly depth: Int32Array;
   readonly isCall: Uint8Array;
+  /** Calls of embedding models and rerankers. */
+  readonly isEmbedding: Uint8Array;
   readonly totals: Totals;
 }
 
@@ -47,7 +55,9 @@ export function buildTree(block: Block): Tree {
   const prevSibling = new Int32Array(n).fill(-1);
   const depth = new Int32Array(n);
   const isCall = new Uint8Array(n);
+  const isEmbedding = new Uint8Array(n);
   const callKind = block.kinds.map((kind) => CALL_KINDS.has(kind));
+  const embeddingKind = block.kinds.map((kind) => EMBEDDING_KINDS.has(kind));
   for (let node = n - 1; node > 0; node--) {
     const up = block.parent[node]!;
     const next = firstChild[up]!;
@@ -58,15 +68,18 @@ export function buildTree(block: Block): Tree {
   for (let node = 0; node < n; node++) {
     if (node > 0) depth[node] = depth[block.parent[node]!]! + 1;
     isCall[node] = callKind[block.kind[node]!] || block.source[node] !== NO_SOURCE ? 1 : 0;
+    isEmbedding[node] = isCall[node] && (embeddingKind[block.kind[node]!] || block.embedding[node]! > 0) ? 1 : 0;
   }
-  return { block, firstChild, nextSibling, prevSibling, depth, isCall, totals: sumUp(block, isCall) };
+  const totals = sumUp(block, isCall, isEmbedding);
+  return { block, firstChild, nextSibling, prevSibling, depth, isCall, isEmbedding, totals };
 }
 
-function sumUp(block: Block, isCall: Uint8Array): Totals {
+function sumUp(block: Block, isCall: Uint8Array, isEmbedding: Uint8Array): Totals {
   const n = block.nodes;
   const totals = {
     input: block.input.slice(),
     output: block.output.slice(),
+    embedding: block.embedding.slice(),
     cache_read: block.cache_read.slice(),
     cache_write: block.cache_write.slice(),
     reasoning: block.reasoning.slice(),
@@ -74,9 +87,11 @@ function sumUp(block: Block, isCall: Uint8Array): Totals {
     calls: new Int32Array(n),
     unpriced: new Int32Array(n),
     unknown: new Int32Array(n),
+    unknownEmbedding: new Int32Array(n),
     errors: new Int32Array(n),
     retries: new Int32Array(n),
     source: block.source.slice(),
+    languageSource: block.source.map((source, node) => (isEmbedding[node] ? NO_SOURCE : source)),
   };
   const missing = block.sources.indexOf("missing");
   const partial = block.sources.indexOf("partial");
@@ -88,19 +103,30 @@ function sumUp(block: Block, isCall: Uint8Array): Totals {
     const source = block.source[node]!;
     totals.calls[node] = 1;
     if (Number.isNaN(cost)) totals.unpriced[node] = 1;
-    if (source === missing || source === partial) totals.unknown[node] = 1;
+    if (source === missing || source === partial) {
+      totals.unknown[node] = 1;
+      totals.unknownEmbedding[node] = isEmbedding[node]!;
+    }
     if (block.status[node] === failed) totals.errors[node] = 1;
     if (block.attempt[node]! > 1) totals.retries[node] = 1;
   }
-  const { source, ...sums } = totals;
+  const { source, languageSource, ...sums } = totals;
   const columns = Object.values(sums);
   for (let node = n - 1; node > 0; node--) {
     const up = block.parent[node]!;
     for (const column of columns) column[up]! += column[node]!;
-    const own = source[node]!;
-    if (own !== NO_SOURCE && (source[up] === NO_SOURCE || own > source[up]!)) source[up] = own;
+    for (const column of [source, languageSource]) {
+      const own = column[node]!;
+      if (own !== NO_SOURCE && (column[up] === NO_SOURCE || own > column[up]!)) column[up] = own;
+    }
   }
   return totals;
+}
+
+/** Calls at or below a node that may have spent more of a metric than they told. */
+export function unknownOf({ totals }: Tree, metric: Metric, node: number): number {
+  const language = metric === "input" || metric === "output";
+  return totals.unknown[node]! - (language ? totals.unknownEmbedding[node]! : 0);
 }
 
 /** Inclusive value of a node for a metric; seconds for time. */
@@ -110,7 +136,7 @@ export function totalOf(tree: Tree, metric: Metric, node: number): number {
     case "time":
       return block.duration[node] || 0;
     case "tokens":
-      return totals.input[node]! + totals.output[node]!;
+      return totals.input[node]! + totals.output[node]! + totals.embedding[node]!;
     default:
       return totals[metric][node]!;
   }
@@ -123,7 +149,7 @@ export function selfOf(tree: Tree, metric: Metric, node: number): number {
     case "time":
       return selfTime(tree, node);
     case "tokens":
-      return block.input[node]! + block.output[node]!;
+      return block.input[node]! + block.output[node]! + block.embedding[node]!;
     case "cost":
       return block.cost[node] || 0;
     default:

@@ -32,3 +32,20 @@ def agent(clock: Any, frames: Callable[..., None]) -> tokprof.Profile:
             call(clock, 62, "mystery")
             frames("In[3]:3 <module>")
     return prof
+
+
+def retrieval(clock: Any, frames: Callable[..., None]) -> tokprof.Profile:
+    """In[4]: texts are embedded and ranked, where the ranking told nothing; then a model answers."""
+    frames()
+    with tokprof.profile("In[4]") as prof:
+        frames("In[4]:1 <module>", "search.py:3 index")
+        with tokprof.span("embeddings", kind="embedding") as span:
+            clock.advance(0.5)
+            span.record(model="text-embedding-3-small", operation="embeddings", input_tokens=5000)
+        frames("In[4]:2 <module>", "search.py:9 best")
+        with tokprof.span("rerank", kind="reranker") as span:
+            clock.advance(0.5)
+            span.record(model="ranker", operation="rerank")
+        frames("In[4]:3 <module>")
+        call(clock, 1, input_tokens=1000, output_tokens=100, cache_read_tokens=400)
+    return prof

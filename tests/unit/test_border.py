@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import tokprof
-from tokprof.views.border import pack
+from tokprof.analysis.books import METRICS
+from tokprof.views.border import describe, pack
 from tokprof.views.flamegraph import SNAPSHOT_NODES
 from tokprof.views.prune import prune
 
-from .scenes import agent, call
+from .scenes import agent, call, retrieval
 
 
 def decode(block: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
@@ -43,8 +44,8 @@ def test_the_block_says_what_the_tree_says(clock: Any, frames: Callable[..., Non
     assert [header["kinds"][i] for i in columns["kind"]] == tree.kind
     assert columns["start"].tolist() == tree.start.tolist()
     assert columns["duration"].tolist() == pytest.approx((tree.end - tree.start).tolist())
-    for index, name in enumerate(("input", "output", "cache_read")):
-        assert columns[name].tolist() == tree.own[:, index].tolist()
+    for name in ("input", "output", "cache_read"):
+        assert columns[name].tolist() == tree.own[:, METRICS.index(name)].tolist()
     assert columns["input"].sum() == prof.totals.input_tokens
     assert np.nansum(columns["cost"]) == pytest.approx(prof.totals.cost)
     missing = tree.name.index("chat mystery")
@@ -62,9 +63,17 @@ def test_the_block_says_what_the_tree_says(clock: Any, frames: Callable[..., Non
 def test_columns_with_nothing_to_say_are_left_out(clock: Any, frames: Callable[..., None]) -> None:
     prof = agent(clock, frames)
     _, columns = decode(pack(prof.table, prof.call_tree, {}))
-    for name in ("cache_write", "reasoning", "ttft", "stream", "http_status", "error", "attempt"):
+    for name in ("embedding", "cache_write", "reasoning", "ttft", "stream", "http_status", "error", "attempt"):
         assert name not in columns
     assert "parent" in columns and "status" not in columns
+
+
+def test_embeddings_have_a_column_of_their_own(clock: Any, frames: Callable[..., None]) -> None:
+    prof = retrieval(clock, frames)
+    header, columns = decode(pack(prof.table, prof.call_tree, describe("x", prof.totals)))
+    assert columns["input"].sum() == 1000 and columns["embedding"].sum() == 5000
+    assert columns["embedding"].tolist() == prof.call_tree.own[:, METRICS.index("embedding")].tolist()
+    assert header["meta"]["summary"][0] == "≥ 6,100 tokens (5,000 embedding)"
 
 
 @pytest.mark.parametrize("name", ["", "a\x00b", "</script>", "x" * 1_000_000, "half \ud800 pair", "😀"])

@@ -44,6 +44,8 @@ def book(prof: tokprof.Profile) -> dict[str, float]:
         assert by[name].sum() == pytest.approx(totals[name])
         assert (tree[f"self_{metric}"].dropna() >= 0).all()
         assert prof.call_tree.own[:, METRICS.index(metric)].sum() == pytest.approx(totals[name])
+    assert totals.total_tokens == totals.input_tokens + totals.output_tokens + totals.embedding_tokens
+    assert totals.total_tokens == tree.self_tokens.sum() == by.total_tokens.sum()
     assert tree.calls.iloc[0] == by.calls.sum() == totals.calls == len(prof.calls)
     return found
 
@@ -85,31 +87,37 @@ def test_a_mixed_program_comes_to_what_the_provider_counted(provider: SimulatedP
     truth = provider.truth
     assert len(truth) == prof.totals.calls == 9
     found = book(prof)
+    embedded = [told for told in truth if told["model"] == "text-embedding-3-small"]
     for metric in TOKENS:
-        assert found[metric] == sum(told[f"{metric}_tokens"] for told in truth), metric
+        assert found[metric] == sum(told[f"{metric}_tokens"] for told in truth if told not in embedded), metric
+    assert found["embedding"] == sum(told["input_tokens"] for told in embedded) > 0
     assert found["cache_read"] == 4000 and found["cache_write"] == 500 and found["reasoning"] == 40
     assert prof.totals.exact
+
+
+CHAT = {"object": "chat.completion", "choices": []}
+VECTORS = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]}
 
 
 class Wire:
     """A client whose every answer has the usage that was set."""
 
     def __init__(self) -> None:
-        self.usage: dict[str, Any] = {}
-        transport = httpx2.MockTransport(
-            lambda _request: httpx2.Response(
-                200, json={"object": "chat.completion", "choices": [], "usage": self.usage}
-            )
-        )
+        self.answer: dict[str, Any] = {}
+        transport = httpx2.MockTransport(lambda _request: httpx2.Response(200, json=self.answer))
         self.client = httpx2.Client(transport=transport)
 
     def call(self, tokens_in: int, tokens_out: int) -> None:
-        self.usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out}
+        self.answer = CHAT | {"usage": {"prompt_tokens": tokens_in, "completion_tokens": tokens_out}}
         self.client.post("https://api.openai.com/v1/chat/completions", json={"model": "m", "messages": []})
+
+    def embed(self, tokens: int) -> None:
+        self.answer = VECTORS | {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+        self.client.post("https://api.openai.com/v1/embeddings", json={"model": "m", "input": "x"})
 
 
 count = st.integers(0, 1000)
-calls = st.tuples(st.just("call"), st.integers(1, 1000), count)
+calls = st.tuples(st.just("call"), st.integers(1, 1000), count) | st.tuples(st.just("embed"), st.integers(1, 1000))
 records = st.none() | st.tuples(count, count, st.none() | st.integers(0, 9))
 programs = st.recursive(
     calls, lambda inner: st.tuples(st.just("span"), records, st.lists(inner, max_size=4)), max_leaves=12
@@ -117,21 +125,24 @@ programs = st.recursive(
 
 
 def play(wire: Wire, step: Any) -> list[float]:
-    """Run a program; gives what it must come to: input, output, USD; then the calls, and those without a price."""
+    """Run a program; gives what it must come to: input, output, embedding, USD; then the calls, and the unpriced."""
     if step[0] == "call":
         wire.call(step[1], step[2])
-        return [step[1], step[2], 0, 1, 1]
+        return [step[1], step[2], 0, 0, 1, 1]
+    if step[0] == "embed":
+        wire.embed(step[1])
+        return [0, 0, step[1], 0, 1, 1]
     _, record, inner = step
     with tokprof.span("step", kind="llm") as span:
-        below = [sum(each) for each in zip(*(play(wire, child) for child in inner), strict=True)] or [0] * 5
+        below = [sum(each) for each in zip(*(play(wire, child) for child in inner), strict=True)] or [0] * 6
         if record:
             span.record(input_tokens=record[0], output_tokens=record[1], cost=record[2], model="m")
     if not record:
         return below
-    used = [max(record[0], below[0]), max(record[1], below[1])]
-    accounted = below[3] and not below[4] and used == below[:2]  # then so is the cost
-    cost = below[2] if accounted else max(record[2] or 0, below[2])
-    return [*used, cost, below[3] + 1, below[4] + (record[2] is None)]
+    used = [max(record[0] - below[2], below[0]), max(record[1], below[1])]  # whoever sums up counts embeddings as input
+    accounted = below[4] and not below[5] and used == below[:2]  # then so is the cost
+    cost = below[3] if accounted else max(record[2] or 0, below[3])
+    return [*used, below[2], cost, below[4] + 1, below[5] + (record[2] is None)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -139,9 +150,9 @@ def play(wire: Wire, step: Any) -> list[float]:
 def test_a_token_counts_once_whoever_reports_it(steps: list[Any]) -> None:
     wire = Wire()
     with tokprof.profile() as prof:
-        expected = [sum(figures) for figures in zip(*(play(wire, step) for step in steps), strict=True)] or [0] * 5
+        expected = [sum(figures) for figures in zip(*(play(wire, step) for step in steps), strict=True)] or [0] * 6
     found = book(prof)
-    assert [found["input"], found["output"], found["cost"]] == pytest.approx(expected[:3])
+    assert [found[name] for name in ("input", "output", "embedding", "cost")] == pytest.approx(expected[:4])
 
 
 def test_a_framework_that_sums_up_what_the_wire_saw_is_not_counted_again() -> None:
@@ -153,6 +164,22 @@ def test_a_framework_that_sums_up_what_the_wire_saw_is_not_counted_again() -> No
     assert (book(prof)["input"], book(prof)["output"]) == (350, 30)
     tree = prof.tree().set_index("name")
     assert tree.loc["framework", ["self_input", "self_output"]].tolist() == [50, 0]
+
+
+def test_an_embedding_that_a_step_sums_up_counts_once() -> None:
+    wire = Wire()
+    with tokprof.profile() as prof:
+        with tokprof.span("framework", kind="agent") as step:
+            wire.call(100, 10)
+            wire.embed(12)
+            step.record(input_tokens=112, output_tokens=10)
+        with tokprof.span("store", kind="embedding") as step:
+            wire.embed(5)
+            step.record(operation="embeddings", input_tokens=8)
+    assert [book(prof)[name] for name in ("input", "output", "embedding")] == [100, 10, 20]
+    assert prof.totals.calls == 4
+    tree = prof.tree().set_index("name")
+    assert tree.loc[["framework", "store"], "self_tokens"].tolist() == [0, 3]
 
 
 def test_a_step_that_records_what_the_wire_saw_is_no_second_call() -> None:

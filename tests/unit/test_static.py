@@ -13,7 +13,7 @@ import pytest
 
 import tokprof
 
-from .scenes import agent, call
+from .scenes import agent, call, retrieval
 
 HOSTILE = {
     "html": '<script>alert(1)</script><img src=x onerror="alert(1)">',
@@ -83,6 +83,20 @@ def test_tables_say_what_a_sum_lacks(clock: Any, frames: Callable[..., None]) ->
     assert re.findall(r">([^<>]*)</td>", row[0])[1:6] == ["401,100", "401,000", "≥ 400", "100", "$0.0602"]
     assert "<td>act agent.py:20</td>" in page
     assert page.index("lower bounds") < page.index("<img") < page.index("<table")
+
+
+def test_embeddings_have_a_column_where_there_are_some(clock: Any, frames: Callable[..., None]) -> None:
+    page = retrieval(clock, frames).snapshot()
+    heads = re.findall(r"<th>(.*?)</th>", page)
+    assert heads[:7] == ["by function", "tokens", "input", "of it cached", "output", "embedding", "cost"]
+    cells = (re.findall(r">([^<>]*)</td>", row) for row in re.findall(r"<tr>.*?</tr>", page))
+    rows = {row[0]: row[1:6] for row in cells if row}
+    assert rows["text-embedding-3-small"] == ["5,000", "0", "0", "0", "5,000"]
+    assert rows["ranker"] == ["?", "0", "0", "0", "?"]
+    assert rows["gpt-4o-mini"] == ["1,100", "1,000", "400", "100", "0"]
+    assert "embeddings: 5,000 embedding tokens" in picture(page)
+    assert "In[4]: ≥ 6,100 tokens (5,000 embedding)" in picture(page)
+    assert "<th>embedding</th>" not in agent(clock, frames).snapshot()
 
 
 def test_a_refused_call_costs_nothing_in_the_tables(clock: Any, frames: Callable[..., None]) -> None:

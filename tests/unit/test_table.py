@@ -13,7 +13,7 @@ import pytest
 import tokprof
 from tokprof.table import SCHEMA
 
-from .scenes import agent, call
+from .scenes import agent, call, retrieval
 
 # section 5 of the design, in its order
 COLUMNS = {
@@ -135,6 +135,36 @@ def test_groups_by_hand(prof: tokprof.Profile) -> None:
     assert groups.cost.tolist() == pytest.approx([0.06, 0.00018, math.nan], nan_ok=True)
     assert groups.duration_s.tolist() == [0.5, 1.5, 62]
     assert groups.unknown_calls.tolist() == groups.unpriced_calls.tolist() == [0, 0, 1]
+
+
+def test_embeddings_are_kept_apart(clock: Any, frames: Callable[..., None]) -> None:
+    prof = retrieval(clock, frames)
+    totals = prof.totals
+    assert (totals.input_tokens, totals.output_tokens, totals.embedding_tokens) == (1000, 100, 5000)
+    assert (totals.total_tokens, totals.cache_read_tokens, totals.unknown_calls) == (6100, 400, 1)
+    groups = prof.by("kind")
+    names = ["total_tokens", "input_tokens", "output_tokens", "embedding_tokens", "cache_read_tokens"]
+    assert {kind: groups.loc[kind, names].tolist() for kind in groups.index} == {
+        "embedding": [5000, 0, 0, 5000, 0],
+        "llm": [1100, 1000, 100, 0, 400],
+        "reranker": [pd.NA, 0, 0, pd.NA, 0],
+    }
+    assert groups.columns.tolist()[:5] == ["calls", *names[:-1]]
+    tree = prof.tree().set_index("name")
+    names = ["total_tokens", "total_input", "total_output", "total_embedding", "self_embedding"]
+    assert tree.loc["In[4]", names].tolist() == [6100, 1000, 100, 5000, 0]
+    assert tree.loc["embeddings", names].tolist() == [5000, 0, 0, 5000, 5000]
+    assert tree.loc["rerank", names].tolist() == [pd.NA, 0, 0, pd.NA, pd.NA]
+    rows = prof.df.set_index("name")
+    assert rows.loc["embeddings", ["input_tokens", "output_tokens", "total_tokens"]].tolist() == [5000, 0, 5000]
+
+
+def test_an_embedding_needs_no_output_to_be_known(clock: Any, frames: Callable[..., None]) -> None:
+    frames()
+    with tokprof.profile() as prof, tokprof.span("rank", kind="reranker") as span:
+        span.record(model="ranker", input_tokens=7)
+    assert (prof.totals.embedding_tokens, prof.totals.total_tokens, prof.totals.unknown_calls) == (7, 7, 0)
+    assert prof.by("kind").total_tokens.tolist() == prof.by("kind").embedding_tokens.tolist() == [7]
 
 
 def test_groups_by_two_keys_and_with_nulls(prof: tokprof.Profile) -> None:

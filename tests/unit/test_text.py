@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import tokprof
-from tokprof.views.words import clean, seconds, usd
+from tokprof.views.words import clean, seconds, spent, usd
 
-from .scenes import agent, call
+from .scenes import agent, call, retrieval
 
 TREE = """\
 tokprof In[3]: ≥ 401,100 tokens · ≥ $0.0602 · 4 calls · 1 min 04 s
@@ -35,6 +35,29 @@ def test_the_tree_as_text(clock: Any, frames: Callable[..., None]) -> None:
     prof = agent(clock, frames)
     assert str(prof) == TREE
     assert repr(prof) == "<Profile In[3]: ≥ 401,100 tokens, ≥ $0.0602, 4 calls, 1 min 04 s>"
+
+
+def test_embeddings_are_named_in_the_headline(clock: Any, frames: Callable[..., None]) -> None:
+    prof = retrieval(clock, frames)
+    lines = str(prof).splitlines()
+    assert lines[0].startswith("tokprof In[4]: ≥ 6,100 tokens (5,000 embedding) · ")
+    assert "≥ 6,100 tokens (5,000 embedding), " in repr(prof)
+    line = next(line for line in lines if "└─ embeddings" in line)
+    assert line.split()[:2] == ["5,000", "82%"] and line.endswith("embeddings  [embedding]  text-embedding-3-small")
+
+
+@pytest.mark.parametrize(
+    ("figures", "text"),
+    [
+        ((27_002, 0), "27,002 tokens"),
+        ((27_002, 12), "27,002 tokens (12 embedding)"),
+        ((12, 12), "12 embedding tokens"),
+        ((0, 0), "0 tokens"),
+        ((12, 12, "~"), "~ 12 embedding tokens"),
+    ],
+)
+def test_tokens_in_words(figures: tuple[Any, ...], text: str) -> None:
+    assert spent(*figures) == text
 
 
 def test_no_calls(clock: Any, frames: Callable[..., None]) -> None:

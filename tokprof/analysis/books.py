@@ -8,16 +8,24 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from tokprof.span import Span
 from tokprof.table import Table
 
-METRICS = ("input", "output", "cache_read", "cache_write", "reasoning", "cost")
-"""Columns of `Books.used`. Tokens, the last in USD; cache reads and writes are part of input, reasoning of output."""
+METRICS = ("input", "output", "embedding", "cache_read", "cache_write", "reasoning", "cost")
+"""Columns of `Books.used`. Tokens, the last in USD; cache reads and writes are part of input, reasoning of output.
+
+Embedding is all that calls of embedding models and rerankers used; the other tokens are those of language models.
+"""
 
 FIGURES = (*METRICS, "tokens")
-"""Columns of `Evidence`: those of `METRICS`, and input and output together."""
+"""Columns of `Evidence`: those of `METRICS`, and input, output and embedding together."""
 
-TOKEN_NAMES = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+TOKEN_NAMES = tuple(f"{metric}_tokens" for metric in METRICS if metric != "cost")
 
+SPENT = slice(0, 3)
+"""Columns of `METRICS` that add up to all tokens."""
+
+INPUT, EMBEDDING = METRICS.index("input"), METRICS.index("embedding")
 COST, TOKENS = FIGURES.index("cost"), FIGURES.index("tokens")
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -37,9 +45,9 @@ class Evidence:
 
     Attributes
     ----------
-    told : float64 array, shape (n, 7)
+    told : float64 array, shape (n, 8)
         Calls in a sum that told the figure, columns as in `FIGURES`.
-    untold : float64 array, shape (n, 7)
+    untold : float64 array, shape (n, 8)
         Calls in a sum that did not, or that told a lower bound.
     """
 
@@ -50,6 +58,10 @@ class Evidence:
         """Of which sums nothing is known: they are null, not 0."""
         unknown: Flags = (self.told[:, column] == 0) & (self.untold[:, column] > 0)
         return unknown
+
+    def tells(self, column: int) -> bool:
+        """Whether any call had something to tell of a figure, though it may have kept it to itself."""
+        return bool(self.told[:, column].any() or self.untold[:, column].any())
 
     def bound(self, at: int, column: int) -> str:
         """``""`` for a full sum, ``≥`` for one that lacks something, ``?`` where nothing of it is known."""
@@ -68,9 +80,9 @@ class Books:
 
     Attributes
     ----------
-    used : float64 array, shape (n, 6)
+    used : float64 array, shape (n, 7)
         What a span used itself, columns as in `METRICS`; what is not known counts 0 here.
-    told, untold : bool arrays, shape (n, 7)
+    told, untold : bool arrays, shape (n, 8)
         See `Evidence`.
     call : bool array, shape (n,)
         Whether a span counts as a call: it has usage of its own, known or missing, and no call is below it or some of
@@ -93,6 +105,11 @@ class Books:
         return np.flatnonzero(self.call | self.used.any(axis=1)).tolist()
 
 
+def embeds(span: Span) -> bool:
+    """Whether a span is a call of an embedding model or a reranker, whose tokens are cheap, many, and all input."""
+    return span.kind in ("embedding", "reranker") or span.operation in ("embeddings", "rerank")
+
+
 def refused(table: Table, row: int) -> bool:
     """Whether a request was refused or never sent, and so not billed."""
     span = table.spans[row]
@@ -104,7 +121,9 @@ def may_have_spent(table: Table, row: int) -> bool:
     span = table.spans[row]
     if span.source is None or refused(table, row):
         return False
-    return span.source in ("missing", "partial") or span.usage is None or span.usage.total_tokens is None
+    if span.source in ("missing", "partial") or span.usage is None:
+        return True
+    return (span.usage.input_tokens if embeds(span) else span.usage.total_tokens) is None
 
 
 _kept: WeakKeyDictionary[Table, Books] = WeakKeyDictionary()
@@ -115,7 +134,8 @@ def books(table: Table) -> Books:
 
     A span that reported usage and has calls below it (a framework sums up what the wire also saw) keeps what they do
     not account for, never less than zero: so each token counts once. The same holds for its cost, which is 0 where all
-    of its tokens are accounted for by calls with a known cost.
+    of its tokens are accounted for by calls with a known cost. What it reported as input accounts for embeddings below
+    it too: whoever sums up seldom keeps them apart.
     """
     kept = _kept.get(table)
     if kept is None:
@@ -127,8 +147,10 @@ def _keep(table: Table) -> Books:
     n = len(table)
     figures = np.full((n, len(METRICS)), np.nan)
     for column, name in enumerate(TOKEN_NAMES):
-        figures[:, column] = np.array([getattr(span.usage, name, None) for span in table.spans], np.float64)
+        if column != EMBEDDING:
+            figures[:, column] = np.array([getattr(span.usage, name, None) for span in table.spans], np.float64)
     figures[:, COST] = table.costs[:, 0]
+    fitting = _embeddings_apart(figures, np.array([embeds(span) for span in table.spans], np.bool_))
     used = np.nan_to_num(figures)
     call = np.array([table.is_call(row) for row in range(n)], np.bool_)
     billed = call & ~np.array([refused(table, row) for row in range(n)], np.bool_)  # of those below too
@@ -139,14 +161,25 @@ def _keep(table: Table) -> Books:
     part = call | used.any(axis=1)
     told = np.empty((n, len(FIGURES)), np.bool_)
     told[:, :-1] = ~np.isnan(figures) & part[:, None]
-    told[:, TOKENS] = told[:, 0] | told[:, 1]
+    told[:, TOKENS] = told[:, SPENT].any(axis=1)
     billed &= call
     unpriced &= call
     partial = np.array([span.source == "partial" for span in table.spans], np.bool_)
-    untold = (~told | partial[:, None]) & billed[:, None]
+    untold = (~told | partial[:, None]) & billed[:, None] & fitting
     unknown = call & np.array([may_have_spent(table, row) for row in range(n)], np.bool_)
     untold[:, TOKENS] = unknown
     return Books(used, told, untold, call, unknown, unpriced)
+
+
+def _embeddings_apart(figures: Floats, embeds: Flags) -> Flags:
+    """Move the tokens of some rows to the column of embeddings, in place; gives which figures each row can tell."""
+    used = figures[embeds][:, SPENT]
+    figures[embeds, :COST] = np.nan
+    figures[embeds, EMBEDDING] = np.where(np.isnan(used).all(axis=1), np.nan, np.nansum(used, axis=1))
+    fitting = np.ones((len(figures), len(FIGURES)), np.bool_)
+    fitting[embeds, :COST] = False
+    fitting[:, EMBEDDING] = embeds
+    return fitting
 
 
 def _share_out(parents: list[int], figures: Floats, used: Floats, call: Flags, unpriced: Flags) -> None:
@@ -158,9 +191,14 @@ def _share_out(parents: list[int], figures: Floats, used: Floats, call: Flags, u
     for row in range(n - 1, -1, -1):
         mine = bool(call[row])
         if mine and calls_below[row]:
-            own = np.maximum(used[row] - below[row], 0)
-            silent = bool(np.isnan(figures[row, :2]).all())  # of tokens; it may have told its cost
-            keeps = bool(own[:2].any())
+            accounted = below[row].copy()
+            if used[row, EMBEDDING]:
+                accounted[EMBEDDING] = accounted[SPENT].sum()
+            else:
+                accounted[INPUT] += accounted[EMBEDDING]
+            own = np.maximum(used[row] - accounted, 0)
+            silent = bool(np.isnan(figures[row, SPENT]).all())  # of tokens; it may have told its cost
+            keeps = bool(own[SPENT].any())
             if not (keeps or silent or unpriced_below[row]):
                 own[COST] = 0
             used[row] = own

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokprof.analysis.books import COST, FIGURES, TOKEN_NAMES, TOKENS, Evidence, books
+from tokprof.analysis.books import COST, FIGURES, SPENT, TOKEN_NAMES, TOKENS, Evidence, books
 from tokprof.span import TOKEN_FIELDS
 from tokprof.table import SCHEMA, Table
 
@@ -25,8 +25,12 @@ class Totals:
     ----------
     calls, errors, retries : int
         Model calls; those that failed or were cancelled; those that were a second or later attempt.
-    input_tokens, output_tokens, total_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens : int
-        Sums of what is known. Cache is part of the input, reasoning of the output.
+    input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens : int
+        Of language models, as far as known. Cache is part of the input, reasoning of the output.
+    embedding_tokens : int
+        Of embedding models and rerankers, as far as known.
+    total_tokens : int
+        Input, output and embedding together.
     cost : float
         USD, of the calls whose price is known.
     unpriced_calls : int
@@ -45,6 +49,7 @@ class Totals:
     retries: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    embedding_tokens: int = 0
     total_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
@@ -80,7 +85,7 @@ def totals(table: Table) -> Totals:
         errors=sum(span.status in ("error", "cancelled") for span in spans),
         retries=sum((span.attempt or 1) > 1 for span in spans),
         **tokens,
-        total_tokens=tokens["input_tokens"] + tokens["output_tokens"],
+        total_tokens=sum(list(tokens.values())[SPENT]),
         cost=float(used[COST]),
         unpriced_calls=int(kept.unpriced.sum()),
         seconds=table.duration(root) if root else 0.0,
@@ -118,9 +123,9 @@ def by(table: Table, keys: Sequence[str | Sequence[str]]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by the keys, most tokens first: ``calls``, tokens by kind, ``cost`` (USD), ``duration_s`` (sum of the
-        calls' seconds, also of those that ran side by side), ``errors``, ``retries``, ``unknown_calls`` (their tokens
-        are not all in the sums) and ``unpriced_calls`` (their cost is not in the sum).
+        Indexed by the keys, most tokens first: ``calls``, tokens by kind (see `Totals`), ``cost`` (USD), ``duration_s``
+        (sum of the calls' seconds, also of those that ran side by side), ``errors``, ``retries``, ``unknown_calls``
+        (their tokens are not all in the sums) and ``unpriced_calls`` (their cost is not in the sum).
 
         Tokens are nullable integers: the sum of what was told, null where no call of the group told that figure. Cost
         is NaN where no call of the group has a known cost. A refused request (status ``error`` and HTTP status 400 or
@@ -158,7 +163,7 @@ def grouped(table: Table, keys: Sequence[str | Sequence[str]]) -> Groups:
     data["retries"] = [int((span.attempt or 1) > 1) for span in spans] * call
     for index, name in enumerate(TOKEN_NAMES):
         data[name] = kept.used[rows, index].astype(np.int64)
-    data["total_tokens"] = data["input_tokens"] + data["output_tokens"]
+    data["total_tokens"] = kept.used[rows, SPENT].sum(axis=1).astype(np.int64)
     data["cost"] = kept.used[rows, COST]
     data["duration_s"] = [table.duration(span) for span in spans] * call
     data["unknown_calls"] = kept.unknown[rows].astype(np.int64)

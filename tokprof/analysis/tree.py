@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokprof.analysis.books import COST, FIGURES, METRICS, TOKENS, Evidence, Floats, books
+from tokprof.analysis.books import COST, FIGURES, METRICS, SPENT, TOKENS, Evidence, Floats, books
 from tokprof.span import Frame, Span
 from tokprof.table import Table
 
@@ -29,9 +29,9 @@ class Tree:
         Label; ``frame`` or the kind of the spans; ``In[7]:12`` or "".
     rows : list of list of int
         Rows of the span table that a node stands for itself: none for a frame, one or (merged) more for a span.
-    own : float64 array, shape (nodes, 6)
+    own : float64 array, shape (nodes, 7)
         What a node used itself, columns as in `tokprof.analysis.books.METRICS`.
-    total : float64 array, shape (nodes, 6)
+    total : float64 array, shape (nodes, 7)
         The same with everything below.
     calls, unknown : int64 arrays, shape (nodes,)
         Calls at or below a node, and those of them that may have spent more than is known.
@@ -73,6 +73,12 @@ class Tree:
     def depths(self) -> list[int]:
         """Depth of each node, 0 for the root."""
         return _depths(self.parent)
+
+    @property
+    def tokens(self) -> Floats:
+        """All tokens at or below each node: input, output and embedding."""
+        spent: Floats = self.total[:, SPENT].sum(axis=1)
+        return spent
 
     def side_by_side(self, node: int) -> bool:
         """Whether the time of a merged node is more than passed while it ran: some of its parts ran in parallel."""
@@ -322,7 +328,9 @@ def frame(tree: Tree) -> pd.DataFrame:
     pandas.DataFrame
         ``node``, ``parent``, ``depth``, ``name``, ``kind``, ``where``, ``calls``, ``unknown_calls`` (their tokens are
         not all in the sums), ``unpriced_calls`` (their cost is not in the sum), ``duration_s`` (of merged spans the sum
-        over all, also where they ran side by side), then for each metric ``self_*`` and ``total_*``.
+        over all, also where they ran side by side), then ``self_*`` and ``total_*`` for ``tokens`` (input, output and
+        embedding together), ``input``, ``output``, ``embedding``, ``cache_read``, ``cache_write``, ``reasoning`` and
+        ``cost``.
 
         Tokens are nullable integers: the sum of what was told, null where no call told that figure. Cost (USD) is NaN
         where no call has a known cost. A refused request (status ``error`` and HTTP status 400 or more) is known to
@@ -349,7 +357,7 @@ def frame(tree: Tree) -> pd.DataFrame:
         def tokens(values: Floats, column: int, evidence: Evidence = evidence) -> Any:
             return pd.arrays.IntegerArray(values.astype(np.int64), evidence.nothing(column))
 
-        columns[f"{prefix}_tokens"] = tokens(figures[:, 0] + figures[:, 1], TOKENS)
+        columns[f"{prefix}_tokens"] = tokens(figures[:, SPENT].sum(axis=1), TOKENS)
         for index, metric in enumerate(METRICS):
             values = figures[:, index]
             cost = np.where(evidence.nothing(COST), np.nan, values)

@@ -1,4 +1,4 @@
-"""Methods of other people's classes, replaced and put back."""
+"""Methods and functions of other people, replaced and put back."""
 
 from __future__ import annotations
 
@@ -7,19 +7,32 @@ from collections.abc import Callable
 from typing import Any
 
 
-def wrap(owner: type, name: str, make: Callable[[Any], Any]) -> None:
-    """Replace a method by ``make(original)``; one that is replaced already is left as it is."""
-    original = owner.__dict__[name]
+def wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Replace a method of a class or a function of a module by ``make(original)``, once.
+
+    An inherited method is replaced in `owner` alone.
+    """
+    original = owner.__dict__.get(name)
+    inherited = original is None
+    if inherited:
+        original = getattr(owner, name)
     if not _is_hook(original):
-        hook: Any = functools.wraps(original)(make(original))
-        hook._tokprof_hook, hook._tokprof_original = hook, original
+        method = original.__func__ if isinstance(original, classmethod) else original
+        hook: Any = functools.wraps(method)(make(method))
+        if method is not original:
+            hook = classmethod(hook)
+        hook._tokprof_hook, hook._tokprof_original, hook._tokprof_inherited = hook, original, inherited
         setattr(owner, name, hook)
 
 
-def unwrap(owner: type, name: str) -> None:
+def unwrap(owner: Any, name: str) -> None:
     """Put the original back; a hook that somebody has wrapped since stays, and is idle."""
-    method = owner.__dict__[name]
-    if _is_hook(method):
+    method = owner.__dict__.get(name)
+    if not _is_hook(method):
+        return
+    if method._tokprof_inherited:
+        delattr(owner, name)
+    else:
         setattr(owner, name, method._tokprof_original)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tokprof.analysis.books import Books, books
+from tokprof.analysis.books import COST, METRICS, Books, books
 from tokprof.analysis.rollup import Totals
 from tokprof.analysis.tree import Tree
 from tokprof.span import KINDS, SOURCES, STATUSES
@@ -78,9 +78,9 @@ def pack(table: Table, tree: Tree, meta: dict[str, Any]) -> bytes:
         "stream": ("u1", [int(bool(s and s.stream)) for s in spans], 0),
         "error": ("i4", [strings.index(s.error if s else None) for s in spans], -1),
     }
-    for index, name in enumerate(("input", "output", "cache_read", "cache_write", "reasoning")):
+    for index, name in enumerate(METRICS):
         columns[name] = ("f8", tree.own[:, index], 0.0)
-    costs = tree.own[:, -1].copy()
+    costs = tree.own[:, COST].copy()
     costs[[row >= 0 and bool(known.unpriced[row]) for row in rows]] = np.nan
     columns["cost"] = ("f8", costs, 0.0)
     return _assemble(n, columns, strings.values, meta)

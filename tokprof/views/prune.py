@@ -17,7 +17,7 @@ def prune(tree: Tree, limit: int) -> Tree:
     n = len(tree)
     if n <= limit:
         return tree
-    weight = tree.total[:, 0] + tree.total[:, 1] + tree.calls
+    weight = tree.tokens + tree.calls
     keep = np.zeros(n, bool)
     keep[np.argsort(-weight, kind="stable")[:limit]] = True
     keep[0] = True

@@ -11,7 +11,7 @@ from html import escape
 
 import numpy as np
 
-from tokprof.analysis.books import COST, FIGURES, TOKENS
+from tokprof.analysis.books import COST, EMBEDDING, FIGURES, TOKENS
 from tokprof.analysis.rollup import Totals, grouped
 from tokprof.analysis.tree import Tree
 from tokprof.span import Frame
@@ -82,10 +82,11 @@ def _grouped(table: Table, title: str, keys: Sequence[str]) -> str:
     groups = grouped(table, keys)
     known, shown = groups.evidence, groups.frame.head(_ROWS)
     places = usd_places(shown["cost"])
+    columns = _COLUMNS if known.tells(EMBEDDING) else _COLUMNS[:-1]
     rows = []
     for at, (key, row) in enumerate(shown.iterrows()):
         cells = [_name(key if isinstance(key, tuple) else (key,))]
-        for name, column in _COLUMNS:
+        for _, name, column in columns:
             bound = known.bound(at, column)
             cells.append("?" if bound == "?" else bounded(tokens(row[name]), bound, " "))  # null has no figure
         if known.none(at, COST):
@@ -94,16 +95,17 @@ def _grouped(table: Table, title: str, keys: Sequence[str]) -> str:
             bound = known.bound(at, COST)
             cells.append("?" if bound == "?" else bounded(usd(row.cost, places), bound, " "))
         rows.append([*cells, tokens(row.calls), seconds(row.duration_s)])
-    head = [f"by {title}", "tokens", "input", "of it cached", "output", "cost", "calls", "time, summed"]
+    head = [f"by {title}", *(heading for heading, _, _ in columns), "cost", "calls", "time, summed"]
     hidden = len(groups.frame) - _ROWS
     return _table(head, rows) + (f"<p>… {hidden:,} more</p>" if hidden > 0 else "")
 
 
 _COLUMNS = (
-    ("total_tokens", TOKENS),
-    ("input_tokens", FIGURES.index("input")),
-    ("cache_read_tokens", FIGURES.index("cache_read")),
-    ("output_tokens", FIGURES.index("output")),
+    ("tokens", "total_tokens", TOKENS),
+    ("input", "input_tokens", FIGURES.index("input")),
+    ("of it cached", "cache_read_tokens", FIGURES.index("cache_read")),
+    ("output", "output_tokens", FIGURES.index("output")),
+    ("embedding", "embedding_tokens", EMBEDDING),  # only where there are such calls
 )
 
 

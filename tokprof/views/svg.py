@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
-from tokprof.analysis.books import TOKENS
+from tokprof.analysis.books import EMBEDDING, TOKENS
 from tokprof.analysis.tree import Tree
 from tokprof.table import Table
 from tokprof.views.colors import FRAME, STEP, assign
-from tokprof.views.words import bounded, clean, seconds, tokens
+from tokprof.views.words import clean, seconds, spent
 
 _WIDTH = 960
 _ROW = 20
@@ -24,16 +24,17 @@ def render(table: Table, tree: Tree) -> str:
     str
         An SVG document of 960 px; at most a few hundred boxes, whatever the profile's size.
     """
-    weight = tree.total[:, 0] + tree.total[:, 1]
+    weight = tree.tokens
     by_time = not weight[0]
     if by_time:
         weight = tree.busy
     models = _models(table, tree)
-    spent: dict[str, float] = {}
-    for model, used in zip(models, weight.tolist(), strict=True):
+    heavy: dict[str, float] = {}
+    for model, heaviness in zip(models, weight.tolist(), strict=True):
         if model:
-            spent[model] = spent.get(model, 0.0) + used
-    colours = assign(sorted(spent, key=lambda model: -spent[model]))
+            heavy[model] = heavy.get(model, 0.0) + heaviness
+    colours = assign(sorted(heavy, key=lambda model: -heavy[model]))
+    used = tree.tokens
     boxes: list[str] = []
     left = [0.0] * len(tree)
     offset = [0.0] * len(tree)
@@ -51,8 +52,7 @@ def render(table: Table, tree: Tree) -> str:
         deepest = max(deepest, depth[node])
         model = models[node]
         fill = colours[model] if model else FRAME if tree.kind[node] == "frame" else STEP
-        spent_here = bounded(tokens(tree.total[node, 0] + tree.total[node, 1]), tree.evidence.bound(node, TOKENS), " ")
-        figure = f"{spent_here} tokens"
+        figure = spent(used[node], tree.total[node, EMBEDDING], tree.evidence.bound(node, TOKENS))
         if by_time:
             figure = f"{seconds(weight[node])}, {figure}"
         boxes.append(_box(left[node], depth[node] * _ROW, width, fill, tree.name[node], tree.where[node], figure))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokprof.analysis.books import COST, TOKENS
+from tokprof.analysis.books import COST, TOKENS, Floats
 from tokprof.analysis.rollup import Totals
 from tokprof.analysis.tree import Tree
 from tokprof.views.words import bounded, clean, doubts, seconds, summary, tokens, usd, usd_places
@@ -28,7 +28,8 @@ def render(title: str, tree: Tree, totals: Totals, limit: int = _NODES) -> str:
         return head
     order, hidden = _walk(tree, limit)
     places = usd_places(tree.total[node, COST] for node, _ in order)
-    rows = [("tokens", "%", "cost", "calls", "time")] + [_figures(tree, node, places) for node, _ in order]
+    spent = tree.tokens
+    rows = [("tokens", "%", "cost", "calls", "time")] + [_figures(tree, spent, node, places) for node, _ in order]
     widths = [max(least, *map(len, column)) for least, column in zip(_WIDTHS, zip(*rows, strict=True), strict=True)]
     figures = [" ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines = [head, *doubts(totals)]
@@ -41,9 +42,9 @@ def render(title: str, tree: Tree, totals: Totals, limit: int = _NODES) -> str:
     return "\n".join(lines)
 
 
-def _figures(tree: Tree, node: int, places: int) -> tuple[str, ...]:
-    used = tree.total[node, 0] + tree.total[node, 1]
-    whole = max(1.0, tree.total[0, 0] + tree.total[0, 1])
+def _figures(tree: Tree, spent: Floats, node: int, places: int) -> tuple[str, ...]:
+    used = spent[node]
+    whole = max(1.0, spent[0])
     cost = bounded(usd(tree.total[node, COST], places), tree.evidence.bound(node, COST))
     return (
         bounded(tokens(used), tree.evidence.bound(node, TOKENS)),
@@ -78,7 +79,7 @@ def _walk(tree: Tree, limit: int) -> tuple[list[tuple[int, str]], int]:
     children: list[list[int]] = [[] for _ in range(len(tree))]
     for node in range(1, len(tree)):
         children[tree.parent[node]].append(node)
-    weight = tree.total[:, 0] + tree.total[:, 1]
+    weight = tree.tokens
 
     def rank(node: int) -> tuple[float, int]:
         return -weight[node], -int(tree.calls[node])

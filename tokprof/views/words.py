@@ -21,6 +21,14 @@ def tokens(count: float) -> str:
     return f"{round(count):,}"
 
 
+def spent(total: float, embedding: float, bound: str = "") -> str:
+    """``27,002 tokens (12 embedding)``, or ``12 embedding tokens`` where all are; `bound` stands before the figure."""
+    figure = bounded(tokens(total), bound, " ")
+    if not round(embedding):
+        return f"{figure} tokens"
+    return f"{figure} embedding tokens" if embedding == total else f"{figure} tokens ({tokens(embedding)} embedding)"
+
+
 def usd(amount: float, places: int | None = None) -> str:
     """``$0.0123``: as many places as an amount of money needs to say something, or as many as its column has."""
     if 0 < amount < 0.0000005:
@@ -68,9 +76,9 @@ def summary(totals: Totals) -> list[str]:
     """Say what a profile comes to, most important first, with what is not known."""
     if not totals.calls:
         return ["no model calls", seconds(totals.seconds)]
-    bound = "≥ " if totals.unknown_calls else "~ " if totals.provenance.get("estimated") else ""
+    bound = "≥" if totals.unknown_calls else "~" if totals.provenance.get("estimated") else ""
     unknown = totals.unknown_calls and not totals.total_tokens
-    parts = ["tokens unknown" if unknown else f"{bound}{tokens(totals.total_tokens)} tokens"]
+    parts = ["tokens unknown" if unknown else spent(totals.total_tokens, totals.embedding_tokens, bound)]
     if totals.unpriced_calls < totals.calls - totals.errors or totals.cost:
         lower = totals.unpriced_calls or totals.provenance.get("partial")
         parts.append(f"{'≥ ' if lower else ''}{usd(totals.cost)}")

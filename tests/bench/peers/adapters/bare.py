@@ -1,0 +1,5 @@
+"""What every peer is compared with."""
+
+from adapters import Bare as Adapter
+
+__all__ = ["Adapter"]

@@ -1,0 +1,114 @@
+"""The SDKs that are tested, in groups that can live in one virtual environment.
+
+Run as a script it tests groups one after another, each in its own environment under ``.venv-sdks``::
+
+    python tests/sdks/matrix.py             every group
+    python tests/sdks/matrix.py clouds      one group
+    python tests/sdks/matrix.py cohere      one SDK, in each group that has it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+ENVIRONMENTS = ROOT / ".venv-sdks"
+RUNNER = ("pytest>=8", "pytest-asyncio>=0.26")
+
+
+@dataclass(frozen=True)
+class Group:
+    """SDKs that are installed together.
+
+    Attributes
+    ----------
+    requirements : tuple of str
+        For pip, beside the project and pytest.
+    sdks : tuple of str
+        What is tested: ``cohere`` stands for ``test_cohere.py`` beside this file.
+    """
+
+    requirements: tuple[str, ...]
+    sdks: tuple[str, ...]
+
+
+GROUPS = {
+    # what `make test` runs too: these come with the development environment
+    "core": Group(
+        ("jupyter-tokprof[sdks]",),
+        ("openai", "anthropic", "cohere", "google_genai", "groq", "mistralai", "ollama"),
+    ),
+    "clouds": Group(
+        ("aiohttp", "azure-ai-inference>=1.0.0b9", "boto3>=1.40", "google-genai>=2", "xai-sdk>=1.5"),
+        ("azure", "bedrock", "google_genai", "xai"),
+    ),
+    "frameworks": Group(
+        ("huggingface_hub>=2", "langchain-openai>=1", "openai-agents>=0.20", "pydantic-ai-slim[openai]>=2"),
+        ("agents", "huggingface", "langchain", "pydantic_ai"),
+    ),
+    "openai-2": Group(("openai>=2,<3", "llama-index-llms-openai>=0.8"), ("openai", "llama_index")),
+    "litellm": Group(("dspy>=3.4", "huggingface_hub<2", "litellm>=1.100"), ("dspy", "huggingface", "litellm")),
+}
+
+
+def test_file(sdk: str) -> Path:
+    """File with the tests of an SDK."""
+    return HERE / f"test_{sdk}.py"
+
+
+def chosen(word: str) -> dict[str, tuple[str, ...]]:
+    """SDKs to test by group: those of the group or of the SDK that is named, or all."""
+    if not word:
+        return {name: group.sdks for name, group in GROUPS.items()}
+    if word in GROUPS:
+        return {word: GROUPS[word].sdks}
+    return {name: (word,) for name, group in GROUPS.items() if word in group.sdks}
+
+
+def environment(name: str) -> Path:
+    """Make the environment of a group, or bring it up to date; return its Python."""
+    place = ENVIRONMENTS / name
+    python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    asked = ["-e", str(ROOT), *RUNNER, *GROUPS[name].requirements]
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + repr((asked, sys.version)).encode()).hexdigest()
+    stamp = place / "installed"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return python
+    print(f"{name}: installing {', '.join(GROUPS[name].requirements)}", flush=True)
+    begin = time.monotonic()
+    venv.create(place, clear=True, with_pip=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *asked], check=True)
+    stamp.write_text(wanted)
+    print(f"{name}: installed in {time.monotonic() - begin:.0f} s", flush=True)
+    return python
+
+
+def main(words: list[str]) -> int:
+    """Test what is named, or everything; 0 if all of it passed."""
+    runs = chosen(words[0] if words else "")
+    if not runs:
+        known = sorted({*GROUPS, *(sdk for group in GROUPS.values() for sdk in group.sdks)})
+        print(f"No group and no SDK is called {words[0]}: there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    failed = []
+    for name, sdks in runs.items():
+        python = environment(name)
+        print(f"{name}: testing {', '.join(sdks)}", flush=True)
+        options = os.environ.get("PYTEST_OPTIONS", "").split()
+        tests = [str(test_file(sdk).relative_to(ROOT)) for sdk in sdks]
+        if subprocess.run([python, "-m", "pytest", "-q", *options, *tests], cwd=ROOT).returncode:
+            failed.append(name)
+    print(f"failed: {', '.join(failed)}" if failed else f"passed: {', '.join(runs)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
