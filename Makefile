@@ -6,7 +6,7 @@ FRONT := tokprof/static/flamegraph.js
 JS_SOURCES := $(shell find js/src widgets js/build.mjs js/package.json -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab pictures test test-python test-js bench lint build chromium clean
+.PHONY: help demo lab pictures test test-python test-js test-sdks bench lint build chromium clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,8 +30,12 @@ test-python: .venv/.installed chromium
 test-js: js/node_modules/.installed
 	cd js && npm run --silent check && npm run --silent test
 
-bench: .venv/.installed ## what tokprof costs, as ratios in one run
+test-sdks: $(FRONT) ## (some 2.5 GB the first time) the SDKs and frameworks, in environments of their own; SDK=cohere for one of them
+	$(PYTHON) tests/sdks/matrix.py $(SDK)
+
+bench: .venv/.installed ## what tokprof costs, and its peers beside it, as ratios in one run (the peers: some 500 MB the first time)
 	$(BIN)/python tests/bench/overhead.py
+	$(BIN)/python tests/bench/peers/compare.py
 
 lint: .venv/.installed ## ruff, mypy --strict, tsc --strict
 	$(BIN)/ruff check .
@@ -43,7 +47,7 @@ build: .venv/.installed ## sdist and wheel in dist/
 	$(BIN)/python -m build
 
 clean: ## take out everything that was built or installed here
-	rm -rf .venv build dist tokprof/static js/node_modules
+	rm -rf .venv .venv-bench .venv-sdks build dist tokprof/static js/node_modules
 
 .venv/.installed: pyproject.toml | $(FRONT)
 	@$(PYTHON) -c 'import sys; sys.exit("tokprof needs Python 3.11 or newer: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'

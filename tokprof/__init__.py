@@ -8,15 +8,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import tokprof.capture  # noqa: F401  (hooks into the recorder)
+from tokprof import processors
+from tokprof.meter import prices
+from tokprof.processors import use
 from tokprof.profile import Profile, last, profile
 from tokprof.steps import span
 from tokprof.table import Table
+from tokprof.wrapping import wrap
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __version__ = "0.1.0"
-__all__ = ["Profile", "Table", "last", "load_ipython_extension", "profile", "span", "unload_ipython_extension"]
+__all__ = [
+    "Profile",
+    "Table",
+    "last",
+    "load_ipython_extension",
+    "prices",
+    "processors",
+    "profile",
+    "span",
+    "unload_ipython_extension",
+    "use",
+    "wrap",
+]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tokprof.analysis.rollup import Totals, by, totals
+from tokprof.meter import prices
 from tokprof.recorder import Recording, clock
 from tokprof.span import CAPTURES, METRICS
 from tokprof.table import Table
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tokprof.analysis.tree import Tree
+    from tokprof.views.costs import Costs
     from tokprof.views.flamegraph import Flamegraph
     from tokprof.views.status import Status
 
@@ -34,9 +36,10 @@ class Profile:
         self._live = live
         self._status: Status | None = None
         self._metric = metric
+        self._selected: tuple[list[int], str | None] = ([], None)
         self._lock = threading.RLock()
         self._cache: dict[str, Any] = {}
-        self._cached_version: tuple[int, bool] = (-1, False)
+        self._cached_version: tuple[int, bool, int] = (-1, False, 0)
 
     # recording
 
@@ -78,8 +81,14 @@ class Profile:
         return self._recording.root.name
 
     @property
+    def id(self) -> str:
+        """Name of this profile that no other has: the id of its root span."""
+        return f"{self._recording.root.id & 0xFFFFFFFFFFFFFFFF:016x}"
+
+    @property
     def table(self) -> Table:
         """The spans so far, linked and priced."""
+        self._recording.fold()
         return self._derived("table", lambda: Table.of(tuple(self._recording.spans), clock()))  # type: ignore[no-any-return]
 
     @property
@@ -103,6 +112,12 @@ class Profile:
 
         table = self.table
         return table.frame()[books(table).call]
+
+    @property
+    def selected(self) -> pd.DataFrame:
+        """Rows of `df` that are selected in the views of this profile; empty while nothing is."""
+        frame = self.table.frame()
+        return frame.iloc[[row for row in self._selected[0] if row < len(frame)]]
 
     @property
     def totals(self) -> Totals:
@@ -201,8 +216,32 @@ class Profile:
 
         return Flamegraph(self, metric or self._metric)
 
+    def costs(self, by: str | Sequence[str] = "model") -> Costs:
+        """Interactive cost table: tokens and USD by kind, latency, errors and retries of groups of calls.
+
+        Parameters
+        ----------
+        by : str or sequence of str
+            ``"model"``, ``"function"``, ``"agent"``, ``"tool"``, ``"cell:line"``, ``"provider"``, ``"kind"``,
+            ``"tag:NAME"`` or ``"call"`` (every call by itself); of two, the second groups within the first. The reader
+            may switch.
+
+        Returns
+        -------
+        Costs
+            ``.selection`` is the DataFrame of what was chosen.
+
+        Raises
+        ------
+        ValueError
+            For another key, or more than two.
+        """
+        from tokprof.views.costs import Costs
+
+        return Costs(self, by)
+
     def to_html(self, path: str | Path | None = None) -> str:
-        """One self-contained offline page: interactive flamegraph and tables, no prompt or answer inside.
+        """One self-contained offline page: interactive flamegraph and cost table, no prompt or answer inside.
 
         Parameters
         ----------
@@ -222,8 +261,12 @@ class Profile:
         table = self.table
         known = totals(table)
         block = pack(table, build(table), describe(self.title, known))
-        body = f'<div data-tokprof="0"></div>{tables(table, known)}'
-        page = document(f"tokprof {self.title}", body, {"0": state_of(block, self._metric)})
+        states = {
+            "flamegraph": state_of(block, self.id, metric=self._metric),
+            "costs": state_of("flamegraph", self.id, "costs", by=["model"]),
+        }
+        body = "".join(f'<div data-tokprof="{view}"></div>' for view in states) + tables(table, known)
+        page = document(f"tokprof {self.title}", body, states)
         if path is not None:
             Path(path).write_text(page, encoding="utf-8")
         return page
@@ -251,7 +294,7 @@ class Profile:
         show(self)
 
     def _derived(self, name: str, make: Any) -> Any:
-        version = (self._recording.version, self._recording.is_open)
+        version = (self._recording.version, self._recording.is_open, prices.version)
         with self._lock:
             if version != self._cached_version or version[1]:
                 self._cache.clear()

@@ -18,13 +18,14 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Any, Literal, Protocol
 
-from tokprof.span import Span
-from tokprof.stack import EMPTY, Began, current_task, snapshot
+from tokprof.span import NO_FRAMES, Span
+from tokprof.stack import Began, current_task, snapshot
 
 _ids = itertools.count(secrets.randbits(62) | 1)
 _lock = threading.Lock()
 _open: list[Recording] = []
 _warned: set[str] = set()
+_MANY = 1000  # spans without a row that wait to be summed up
 
 before_open: list[Callable[[], None]] = []
 """Called before each recording opens: the capture layer sees to its hooks."""
@@ -78,6 +79,9 @@ class Recording:
         self.version = 0
         self.is_open = False
         self._drafted = 0
+        self._unkept: list[Span] = []
+        self._sums: dict[tuple[Any, ...], Span] = {}
+        self._folding = threading.RLock()
         self.root = new_span(name, kind, None)
         self.scope = (self, self.root)
         self._token: Token[Any] | None = None
@@ -124,6 +128,7 @@ class Recording:
 
             self._drafted = 0
             drafts.settle(self.spans)
+        self.fold()
         if error is None:
             end_span(self.root, "ok")
         else:
@@ -146,6 +151,28 @@ class Recording:
         if self._drafted > drafts.LIMIT:
             self._drafted = 0
             drafts.settle(self.spans)
+
+    def let_go(self, span: Span) -> None:
+        """Do without the row of a span that ended; the figures of a call go into a row that stands for many."""
+        span.kept = False
+        if span.source is None:
+            self.changed()
+            return
+        with _lock:
+            self._unkept.append(span)
+        if len(self._unkept) >= _MANY:
+            self.fold()
+
+    def fold(self) -> None:
+        """Sum up what was let go since the last time."""
+        if not self._unkept:
+            return
+        from tokprof.unkept import fold
+
+        with self._folding:
+            with _lock:
+                spans, self._unkept = self._unkept, []
+            fold(self, spans, self._sums)
 
     def changed(self) -> None:
         """Say that a span which is already in the list was amended."""
@@ -208,7 +235,7 @@ class carry(Began):  # noqa: N801
     __slots__ = ("_scope",)
 
     def __init__(self, scope: tuple[Recording, Span] | None, function: Callable[..., Any]):
-        super().__init__(function, EMPTY if scope is None else snapshot(2))
+        super().__init__(function, NO_FRAMES if scope is None else snapshot(2))
         self._scope = scope
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -218,6 +245,11 @@ class carry(Began):  # noqa: N801
             return super().__call__(*args, **kwargs)
         finally:
             _scope.reset(token)
+
+
+def new_id() -> int:
+    """Give an id that no other span of this process has."""
+    return next(_ids)
 
 
 def new_span(name: str, kind: str, parent: Span | None) -> Span:

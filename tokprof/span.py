@@ -27,7 +27,7 @@ Kind = Literal[
 ]
 Status = Literal["ok", "error", "cancelled", "partial", "open"]
 Source = Literal["reported", "derived", "estimated", "partial", "missing"]
-CostSource = Literal["reported", "priced", "custom", "missing"]
+CostSource = Literal["reported", "priced", "custom", "cached", "missing"]
 Capture = Literal["none", "preview", "full"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -35,7 +35,7 @@ STATUSES: tuple[str, ...] = get_args(Status)
 SOURCES: tuple[str, ...] = get_args(Source)
 CAPTURES: tuple[str, ...] = get_args(Capture)
 METRICS = ("tokens", "input", "output", "cost", "time")
-VIEWS = ("auto", "flamegraph", "text", "none")
+VIEWS = ("auto", "flamegraph", "costs", "text", "none")
 
 TOKEN_FIELDS = (
     "input_tokens",
@@ -90,6 +90,14 @@ class Usage:
             return None
         return self.input_tokens + self.output_tokens
 
+    @staticmethod
+    def sum(a: Usage | None, b: Usage | None) -> Usage | None:
+        """Add tokens by kind; a kind that neither tells stays unknown."""
+        if a is None or b is None:
+            return a or b
+        pairs = ((name, getattr(a, name), getattr(b, name)) for name in Usage.__slots__)
+        return Usage(**{name: (x or 0) + (y or 0) for name, x, y in pairs if x is not None or y is not None})
+
 
 class Frame(NamedTuple):
     """One Python function of the user's on the stack.
@@ -135,6 +143,9 @@ class Stack(tuple[Frame, ...]):
     folded: tuple[int, ...] = ()
 
 
+NO_FRAMES = Stack()
+
+
 @dataclass(slots=True)
 class Exchange:
     """One HTTP request and its answer, as they crossed the wire.
@@ -152,11 +163,13 @@ class Exchange:
     content_type, content_encoding : str
         Of the answer, lower case.
     headers : dict of str to str
-        The few headers of the answer that tell usage (``x-amzn-bedrock-*``), lower case names.
+        The few headers of the answer that tell usage, cost or tier, lower case names.
     chunks : list of bytes
         The body as on the wire, still encoded as `content_encoding` says.
     complete : bool
         Whether the body was read to its end.
+    cached : bool
+        Whether the client's own cache answered, and nothing was sent.
     """
 
     method: str
@@ -170,6 +183,7 @@ class Exchange:
     headers: dict[str, str] = field(default_factory=dict)
     chunks: list[bytes] = field(default_factory=list)
     complete: bool = False
+    cached: bool = False
 
 
 @dataclass(slots=True)
@@ -228,7 +242,9 @@ class Reading:
     usage_raw : str or None
         The provider's own usage object, as JSON.
     cost : float or None
-        USD, where the provider told it.
+        USD, where the provider told it, or where it is known without a price list.
+    cost_source : str
+        Provenance of `cost`: ``reported``, or ``cached`` where a cache answered and nothing was billed.
     service_tier : str or None
         As the provider says it: ``default``, ``flex``, ``priority``, ``batch``, ...; it has prices of its own.
     error : str or None
@@ -252,6 +268,7 @@ class Reading:
     source: str = "missing"
     usage_raw: str | None = None
     cost: float | None = None
+    cost_source: str = "reported"
     service_tier: str | None = None
     error: str | None = None
     first_token_at: int | None = None
@@ -278,8 +295,10 @@ class Span:
     error: str | None = None
     first_token: int | None = None
     late: bool = False
+    unkept: int = 0
+    kept: bool = True
     sent: bool = True
-    stack: tuple[Frame, ...] = Stack()
+    stack: Stack = NO_FRAMES
     thread: str = ""
     task: str | None = None
     provider: str | None = None
@@ -301,3 +320,8 @@ class Span:
     cost_source: str | None = None
     tags: dict[str, str] | None = None
     content: dict[str, str] | None = None
+
+    @property
+    def count(self) -> int:
+        """Calls that the row stands for: more than one where rows were not kept."""
+        return max(1, self.unkept)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from tokprof.span import Frame, Stack
+from tokprof.span import NO_FRAMES, Frame, Stack
 
 _PACKAGES = ("site-packages", "dist-packages")
 _HIDDEN = ("<frozen", "<attrs", "<__array_function__")
@@ -31,8 +31,6 @@ _frames: dict[tuple[str, str, int, int | None], Frame] = {}
 _stacks: dict[tuple[int, ...], tuple[Stack, list[Frame]]] = {}
 _here = threading.local()
 _run_handle = events.Handle._run.__code__
-
-EMPTY = Stack()
 
 cell_of: Callable[[str], int | None] = lambda _file: None  # noqa: E731
 """Maps a file name to the execution count of the cell with that source; the magic sets it."""
@@ -67,7 +65,7 @@ class Began:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function."""
-        before = getattr(_here, "origin", EMPTY)
+        before = getattr(_here, "origin", NO_FRAMES)
         _here.origin = self._origin
         try:
             return self.__wrapped__(*args, **kwargs)
@@ -133,7 +131,7 @@ def snapshot(depth: int = 1, task: Any = None) -> Stack:
             skipped = 0
         elif code is _began:
             if origin is None:
-                origin = getattr(_here, "origin", EMPTY)
+                origin = getattr(_here, "origin", NO_FRAMES)
             break
         else:
             skipped += kind

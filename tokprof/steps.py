@@ -10,6 +10,7 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from tokprof.processors import chain, process
 from tokprof.recorder import Recording, _scope, current, describe, end_span, leave, new_span, own, status_of
 from tokprof.span import KINDS, Span, Usage
 
@@ -67,7 +68,7 @@ class SpanHandle:
         usage = _usage(tokens)
         if cost is not None and not 0 <= cost < float("inf"):
             raise ValueError(f"cost must be 0 or more (USD), not {cost}")
-        if operation in ("embeddings", "rerank") and usage.output_tokens is None:
+        if operation in ("embeddings", "rerank") and usage.input_tokens is not None and usage.output_tokens is None:
             usage.output_tokens = 0
         span = self.span
         if span is None or self._recording is None:
@@ -75,7 +76,7 @@ class SpanHandle:
         if span.usage is not None:
             if (model, provider) != (span.model, span.provider):
                 raise ValueError(f"this span has recorded {span.model!r} before; open a span for each model")
-            usage = _sum(span.usage, usage)
+            usage = Usage.sum(span.usage, usage) or usage
             cost = None if cost is None or span.cost is None else cost + span.cost
         span.model, span.provider, span.operation, span.usage = model, provider, operation, usage
         known = usage.input_tokens is not None or usage.output_tokens is not None
@@ -108,6 +109,8 @@ def _end(recording: Recording, span: Span, token: Token[Any] | None, error: Base
         end_span(span, "ok")
     else:
         end_span(span, status_of(error), describe(error))
+    if chain:
+        process(recording, span)
     recording.changed()
 
 
@@ -134,11 +137,6 @@ def _usage(tokens: dict[str, Any]) -> Usage:
             f"output_tokens ({usage.output_tokens}) includes reasoning, and is less than its {usage.reasoning_tokens}"
         )
     return usage
-
-
-def _sum(a: Usage, b: Usage) -> Usage:
-    pairs = ((name, getattr(a, name), getattr(b, name)) for name in Usage.__slots__)
-    return Usage(**{name: (x or 0) + (y or 0) for name, x, y in pairs if x is not None or y is not None})
 
 
 class SpanScope:
@@ -281,6 +279,64 @@ class _Turns:
                 leave(token, self._place)
 
 
+def within_async_generator(function: Callable[..., Any], scope: Callable[..., SpanScope]) -> Callable[..., Any]:
+    """Make an async generator function that runs `function` in the step that `scope` gives for its arguments."""
+
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        with _Turns(scope(*args, **kwargs)) as turns:
+            steps = function(*args, **kwargs)
+            move, given = steps.asend, None
+            while True:
+                try:
+                    value = await turns.take_async(move, given)
+                except StopAsyncIteration:
+                    return
+                try:
+                    given = yield value
+                    move = steps.asend
+                except GeneratorExit:
+                    await turns.take_async(steps.aclose)
+                    raise
+                except BaseException as error:
+                    move, given = steps.athrow, error
+
+    return wrapper
+
+
+def within_generator(function: Callable[..., Any], scope: Callable[..., SpanScope]) -> Callable[..., Any]:
+    """Make a generator function that runs `function` in the step that `scope` gives for its arguments."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        with _Turns(scope(*args, **kwargs)) as turns:
+            steps = function(*args, **kwargs)
+            move, given = steps.send, None
+            while True:
+                try:
+                    value = turns.take(move, given)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    given = yield value
+                    move = steps.send
+                except GeneratorExit:
+                    turns.take(steps.close)
+                    raise
+                except BaseException as error:
+                    move, given = steps.throw, error
+
+    return wrapper
+
+
+def within_coroutine(function: Callable[..., Any], scope: Callable[..., SpanScope]) -> Callable[..., Any]:
+    """Make a coroutine function that runs `function` in the step that `scope` gives for its arguments."""
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with scope(*args, **kwargs):
+            return await function(*args, **kwargs)
+
+    return wrapper
+
+
 def _decorated(function: F, name: str, kind: str, tags: dict[str, str]) -> F:
     if isinstance(function, classmethod | staticmethod):
         return type(function)(_decorated(function.__func__, name, kind, tags))
@@ -288,56 +344,16 @@ def _decorated(function: F, name: str, kind: str, tags: dict[str, str]) -> F:
         raise TypeError(f"tokprof.span decorates functions; {function.__name__} is a class: decorate its methods")
     title = name or getattr(function, "__qualname__", type(function).__name__)
 
-    def scope() -> SpanScope:
+    def scope(*_args: Any, **_kwargs: Any) -> SpanScope:
         return SpanScope(title, kind, tags)
 
     wrapper: Callable[..., Any]
     if inspect.isasyncgenfunction(function):
-
-        async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            with _Turns(scope()) as turns:
-                steps = function(*args, **kwargs)
-                move, given = steps.asend, None
-                while True:
-                    try:
-                        value = await turns.take_async(move, given)
-                    except StopAsyncIteration:
-                        return
-                    try:
-                        given = yield value
-                        move = steps.asend
-                    except GeneratorExit:
-                        await turns.take_async(steps.aclose)
-                        raise
-                    except BaseException as error:
-                        move, given = steps.athrow, error
-
+        wrapper = within_async_generator(function, scope)
     elif inspect.isgeneratorfunction(function):
-
-        def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            with _Turns(scope()) as turns:
-                steps = function(*args, **kwargs)
-                move, given = steps.send, None
-                while True:
-                    try:
-                        value = turns.take(move, given)
-                    except StopIteration as end:
-                        return end.value
-                    try:
-                        given = yield value
-                        move = steps.send
-                    except GeneratorExit:
-                        turns.take(steps.close)
-                        raise
-                    except BaseException as error:
-                        move, given = steps.throw, error
-
+        wrapper = within_generator(function, scope)
     elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
-
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with scope():
-                return await function(*args, **kwargs)
-
+        wrapper = within_coroutine(function, scope)
     else:
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:

@@ -9,6 +9,8 @@ export interface Block {
   readonly name: Int32Array;
   readonly kind: Uint8Array;
   readonly where: Int32Array;
+  /** Innermost function of the user's that made a call, by its whole name. */
+  readonly function: Int32Array;
   readonly model: Int32Array;
   readonly status: Uint8Array;
   readonly source: Uint8Array;
@@ -30,10 +32,33 @@ export interface Block {
   readonly http_status: Uint16Array;
   readonly stream: Uint8Array;
   readonly error: Int32Array;
+  readonly provider: Int32Array;
+  /** Service tier, as the provider says it. */
+  readonly tier: Int32Array;
+  /** Why the model stopped. */
+  readonly finish: Int32Array;
+  /** The span's own tags, a JSON object of strings; those of the nodes around it hold too. */
+  readonly tags: Int32Array;
+  /** Whether it ended after the profile. */
+  readonly late: Uint8Array;
+  /** Calls that the node stands for itself: 0 for a step, more than one where rows were not kept or nodes left out. */
+  readonly count: Int32Array;
+  /** One bit a figure of `FIGURES`: whether any of these calls told it, and whether any did not or told a lower bound. */
+  readonly told: Uint8Array;
+  readonly untold: Uint8Array;
+  /** Index into `pricings`. */
+  readonly priced: Uint8Array;
+  /** Parts of the cost, USD; 0 where the price is unknown. */
+  readonly cost_input: Float64Array;
+  readonly cost_output: Float64Array;
+  readonly cost_cache_read: Float64Array;
+  readonly cost_cache_write: Float64Array;
   readonly strings: readonly string[];
   readonly kinds: readonly string[];
   readonly statuses: readonly string[];
   readonly sources: readonly string[];
+  /** Where a cost comes from: "" (no call), reported, priced, custom, cached, missing. */
+  readonly pricings: readonly string[];
   readonly meta: Meta;
 }
 
@@ -61,6 +86,7 @@ const SCHEMA = {
   name: ["i4", -1],
   kind: ["u1", 0],
   where: ["i4", -1],
+  function: ["i4", -1],
   model: ["i4", -1],
   status: ["u1", 0],
   source: ["u1", 255],
@@ -79,11 +105,28 @@ const SCHEMA = {
   http_status: ["u2", 0],
   stream: ["u1", 0],
   error: ["i4", -1],
+  provider: ["i4", -1],
+  tier: ["i4", -1],
+  finish: ["i4", -1],
+  tags: ["i4", -1],
+  late: ["u1", 0],
+  count: ["i4", 1],
+  told: ["u1", 0],
+  untold: ["u1", 0],
+  priced: ["u1", 0],
+  cost_input: ["f8", 0],
+  cost_output: ["f8", 0],
+  cost_cache_read: ["f8", 0],
+  cost_cache_write: ["f8", 0],
 } as const satisfies Record<string, readonly [Dtype, number]>;
 
 type ColumnName = keyof typeof SCHEMA;
 const NAMES = Object.keys(SCHEMA) as ColumnName[];
-const STRING_COLUMNS = ["name", "where", "model", "error"] as const;
+const STRING_COLUMNS = ["name", "where", "function", "model", "error", "provider", "tier", "finish", "tags"] as const;
+
+/** Figures of the bits of `told` and `untold`; tokens are input, output and embedding together. */
+export const FIGURES = ["input", "output", "embedding", "cache_read", "cache_write", "reasoning", "cost", "tokens"] as const;
+export type Figure = (typeof FIGURES)[number];
 
 /** Marks a node without usage of its own. */
 export const NO_SOURCE = 255;
@@ -167,6 +210,7 @@ export function decode(view: DataView | ArrayBuffer | Uint8Array): Block {
     kinds: strings(header, "kinds"),
     statuses: strings(header, "statuses"),
     sources: strings(header, "sources"),
+    pricings: strings(header, "priced"),
     meta: (header["meta"] ?? {}) as Meta,
   } as unknown as Block;
   checkTree(block.parent);
@@ -199,7 +243,8 @@ export function encode({ nodes, columns, strings, kinds, meta = {} }: EncodeInpu
   }
   const statuses = ["ok", "error", "cancelled", "partial", "open"];
   const sources = ["reported", "derived", "estimated", "partial", "missing"];
-  const json = JSON.stringify({ version: 1, nodes, columns: specs, strings, kinds, statuses, sources, meta });
+  const priced = ["", "reported", "priced", "custom", "cached", "missing"];
+  const json = JSON.stringify({ version: 1, nodes, columns: specs, strings, kinds, statuses, sources, priced, meta });
   const text = new TextEncoder().encode(json);
   const length = Math.ceil((8 + text.length) / 8) * 8 - 8;
   const bytes = new Uint8Array(8 + length + offset).fill(32, 8, 8 + length);

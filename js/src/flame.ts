@@ -1,7 +1,7 @@
 // The flame graph as a piece of page: puts the parts together and holds their state.
 import type { Block } from "./border.ts";
-import { boxOf, hit, Painter, ROW, RULER, type Box, type Placement, type Scene } from "./canvas.ts";
-import { Camera } from "./camera.ts";
+import { sameSelection, type Selection } from "./bus.ts";
+import type { Box } from "./canvas.ts";
 import { colorize, type ColorMode, type Coloring } from "./color.ts";
 import { Details } from "./details.ts";
 import { h } from "./dom.ts";
@@ -10,21 +10,17 @@ import { integer, percent } from "./format.ts";
 import { commandOf, walk, type Command } from "./keys.ts";
 import { layout, type Layout } from "./layout.ts";
 import { Legend } from "./legend.ts";
-import { listenToPointer } from "./pointer.ts";
+import type { Host, View } from "./mount.ts";
+import { nodeOf, selectionAt } from "./rows.ts";
 import { both, matchedTotal, ofEntry, search, type Match } from "./search.ts";
+import { Stage, type Look } from "./stage.ts";
 import { readTheme, watchTheme, type Theme } from "./theme.ts";
 import { Toolbar } from "./toolbar.ts";
-import { Tooltip } from "./tooltip.ts";
 import { buildTree, isMetric, kindOf, nameOf, sameNode, totalOf, type Metric, type Tree } from "./tree.ts";
 import { Twin } from "./twin.ts";
 
-export interface FlameOptions {
+export interface FlameOptions extends Host {
   readonly metric: Metric;
-  /** Most that the graph may be high, in pixels; beyond it the rows scroll. */
-  readonly height: number;
-  /** Called when the reader selects a node, or none (-1). */
-  readonly selected: (node: number) => void;
-  readonly signal: AbortSignal;
 }
 
 interface Handle {
@@ -32,21 +28,14 @@ interface Handle {
   nodes: { name: string; kind: string }[];
 }
 
-const LEAST_HEIGHT = RULER + 3 * ROW;
-
-export class Flame {
+export class Flame implements View {
   readonly element: HTMLElement;
   private readonly heading = h("div", { class: "tp-title", "data-testid": "tokprof-title" });
-  private readonly canvas = h("canvas", { class: "tp-canvas", "aria-hidden": "true", "data-testid": "tokprof-canvas" });
-  private readonly spacer = h("div", { class: "tp-spacer" });
-  private readonly scroller: HTMLElement;
-  private readonly nothing = h("p", { class: "tp-nothing", "data-testid": "tokprof-nothing", hidden: true });
   private readonly toolbar: Toolbar;
   private readonly legend: Legend;
   private readonly details = new Details();
   private readonly twin = new Twin();
-  private readonly tooltip = new Tooltip();
-  private readonly painter: Painter;
+  private readonly stage: Stage;
 
   private tree: Tree;
   private layout: Layout;
@@ -56,16 +45,10 @@ export class Flame {
   private themed = false;
   private metric: Metric;
   private mode: ColorMode = "model";
-  private readonly camera: Camera;
   private query = "";
   private picked: string | null = null;
   private match: Match | null = null;
   private selection = -1;
-  private hovered = -1;
-  private width = 0;
-  private height = 0;
-  private ratio = 1;
-  private frame = 0;
 
   constructor(block: Block, private readonly options: FlameOptions) {
     const { signal } = options;
@@ -73,8 +56,15 @@ export class Flame {
     this.tree = buildTree(block);
     this.layout = layout(this.tree, this.metric);
     this.coloring = colorize(this.tree, this.mode);
-    this.camera = new Camera(this.layout.from, this.layout.to, () => this.draw());
-    this.painter = new Painter(this.canvas.getContext("2d", { alpha: false })!);
+    this.stage = new Stage(this.layout, {
+      clicked: (node) => {
+        this.element.focus({ preventScroll: true });
+        this.choose(node);
+      },
+      resized: () => this.resized(),
+      look: () => this.look(),
+      tell: (node) => ({ name: label(this.tree, node), facts: facts(this.tree, this.metric, node) }),
+    }, signal);
     this.toolbar = new Toolbar(this.metric, this.mode, {
       metric: (metric) => this.setMetric(metric),
       mode: (mode) => this.setMode(mode),
@@ -82,8 +72,6 @@ export class Flame {
       reset: () => this.reset(),
     });
     this.legend = new Legend((key) => this.find(this.query, key));
-    this.scroller = h("div", { class: "tp-scroller" }, this.spacer, this.nothing);
-    this.spacer.append(this.canvas);
     this.element = h(
       "div",
       {
@@ -95,13 +83,15 @@ export class Flame {
         "data-testid": "tokprof-flame",
       },
       h("div", { class: "tp-head" }, this.heading, this.toolbar.element, this.legend.element),
-      this.scroller,
+      this.stage.element,
       this.details.element,
       this.details.live,
       this.twin.element,
-      this.tooltip.element,
+      this.stage.tooltip.element,
     );
-    this.listen(signal);
+    watchTheme(() => this.readTheme(), signal);
+    this.element.addEventListener("keydown", (event) => this.key(event), { signal });
+    this.element.addEventListener("focusout", () => this.stage.tooltip.hide(), { signal });
   }
 
   /** To be called once the element is in the page. */
@@ -114,64 +104,26 @@ export class Flame {
     this.theme = readTheme(this.element);
     this.themed = this.element.isConnected;
     this.legend.render(this.tree, this.coloring, this.theme, this.picked);
-    this.draw();
+    this.stage.draw();
   }
 
   setBlock(block: Block): void {
     const selected = sameNode(this.tree.block, block, this.selection);
     this.tree = buildTree(block);
     this.coloring = colorize(this.tree, this.mode);
-    this.hovered = -1;
-    this.tooltip.hide();
+    this.stage.unhover();
     this.selection = selected;
-    this.relayout(!this.camera.isWhole);
+    this.relayout(!this.stage.camera.isWhole);
     this.refresh();
   }
 
-  /** Selects a node without telling anybody. */
-  select(node: number): void {
-    const known = node >= 0 && node < this.tree.block.nodes ? node : -1;
-    if (known === this.selection) return;
-    this.selection = known;
-    if (known >= 0) this.reveal(known);
-    this.showSelection();
-  }
-
-  private listen(signal: AbortSignal): void {
-    const resize = new ResizeObserver(() => this.resize());
-    resize.observe(this.scroller);
-    signal.addEventListener("abort", () => {
-      resize.disconnect();
-      cancelAnimationFrame(this.frame);
-      this.tooltip.hide();
-    });
-    watchTheme(() => this.readTheme(), signal);
-    this.scroller.addEventListener("scroll", () => {
-      // Rows also scroll because the keyboard went to a node; its tooltip goes with it.
-      if (this.hovered < 0 && this.tooltip.node >= 0) this.tip(this.tooltip.node);
-      else this.unhover();
-      this.draw();
-    }, { signal, passive: true });
-    this.element.addEventListener("keydown", (event) => this.key(event), { signal });
-    this.element.addEventListener("focusout", () => this.tooltip.hide(), { signal });
-    listenToPointer(this.canvas, {
-      hover: (x, y) => this.hover(x, y),
-      leave: () => this.unhover(),
-      click: (x, y) => {
-        this.element.focus({ preventScroll: true });
-        this.choose(hit(this.placement(), x, y));
-      },
-      doubleClick: (x, y) => this.zoomTo(hit(this.placement(), x, y)),
-      drag: (dx, dy) => {
-        this.camera.panBy(-dx / this.width);
-        this.scroller.scrollTop -= dy;
-      },
-      zoom: (factor, x) => {
-        this.unhover();
-        this.camera.zoom(factor, x / this.width);
-      },
-      scrollSideways: (dx) => this.camera.panBy(dx / this.width),
-    }, signal);
+  showSelection(selection: Selection): void {
+    // A function and the one call it makes have the same rows; the reader's choice between them stays.
+    if (sameSelection(selection, selectionAt(this.tree, this.selection))) return;
+    const node = nodeOf(this.tree, selection);
+    this.selection = node;
+    if (node >= 0) this.stage.reveal(node);
+    this.showNode();
   }
 
   private key(event: KeyboardEvent): void {
@@ -195,24 +147,24 @@ export class Flame {
     switch (command) {
       case "in":
       case "out":
-        return this.camera.zoomSmoothly(command === "in" ? 1.6 : 1 / 1.6, this.middle());
+        return this.stage.zoomBy(command === "in" ? 1.6 : 1 / 1.6, this.selection);
       case "reset":
         return this.reset();
       case "escape":
-        if (!this.camera.isWhole) return this.camera.showAll();
+        if (!this.stage.camera.isWhole) return this.stage.camera.showAll();
         if (this.match) return this.reset();
-        this.tooltip.hide();
+        this.stage.tooltip.hide();
         return this.choose(-1);
       case "search":
         this.toolbar.input.focus();
         return this.toolbar.input.select();
       case "zoom":
-        return this.zoomTo(this.selection);
+        return this.stage.zoomTo(this.selection);
       default: {
         const node = walk(this.tree, this.selection, command, (n) => this.isShown(n));
         this.choose(node);
-        this.reveal(node);
-        this.tip(node);
+        this.stage.reveal(node);
+        this.stage.tip(node);
       }
     }
   }
@@ -221,22 +173,14 @@ export class Flame {
     return this.metric === "time" || this.layout.w[node]! > 0 || this.layout.marks.includes(node);
   }
 
-  /** Where keyboard zoom aims: at the selected node if it is in sight. */
-  private middle(): number {
-    if (this.selection < 0) return 0.5;
-    const { x0, x1 } = this.camera.target;
-    const at = (this.layout.x[this.selection]! + this.layout.w[this.selection]! / 2 - x0) / (x1 - x0);
-    return at >= 0 && at <= 1 ? at : 0.5;
-  }
-
   private choose(node: number): void {
     if (node === this.selection) return;
     this.selection = node;
-    this.showSelection();
-    this.options.selected(node);
+    this.showNode();
+    this.options.select(selectionAt(this.tree, node));
   }
 
-  private showSelection(): void {
+  private showNode(): void {
     const { tree, metric, selection } = this;
     this.element.dataset["selected"] = String(selection);
     this.root().dataset["selected"] = String(selection);
@@ -245,7 +189,7 @@ export class Flame {
     const id = this.twin.select(selection);
     if (id) this.element.setAttribute("aria-activedescendant", id);
     else this.element.removeAttribute("aria-activedescendant");
-    this.draw();
+    this.stage.draw();
   }
 
   private setMetric(metric: Metric): void {
@@ -274,75 +218,18 @@ export class Flame {
       this.toolbar.setFound("");
     }
     if (this.theme) this.legend.render(tree, this.coloring, this.theme, picked);
-    this.draw();
+    this.stage.draw();
   }
 
   private reset(): void {
     this.toolbar.input.value = "";
     this.find("", null);
-    this.camera.showAll();
-  }
-
-  private zoomTo(node: number): void {
-    if (node < 0 || !(this.layout.w[node]! > 0)) return;
-    const { x, w } = this.layout;
-    this.unhover();
-    this.camera.show(x[node]!, x[node]! + w[node]!);
-  }
-
-  /** Brings a node into sight with as little movement as can be. */
-  private reveal(node: number): void {
-    const { x, w, row } = this.layout;
-    const view = this.camera.target;
-    const [left, right] = [x[node]!, x[node]! + w[node]!];
-    if (right < view.x0 || left > view.x1) {
-      const span = Math.max(view.x1 - view.x0, w[node]! * 1.2);
-      const middle = (left + right) / 2;
-      this.camera.show(middle - span / 2, middle + span / 2);
-    }
-    const top = row[node]! * ROW;
-    const room = this.height - RULER - ROW;
-    if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
-    else if (top > this.scroller.scrollTop + room) this.scroller.scrollTop = top - room;
-  }
-
-  private hover(x: number, y: number): void {
-    const node = hit(this.placement(), x, y);
-    this.canvas.classList.toggle("tp-over", node >= 0);
-    if (node !== this.hovered) {
-      this.hovered = node;
-      this.draw();
-    }
-    if (node < 0) return this.tooltip.hide();
-    const box = this.canvas.getBoundingClientRect();
-    const top = box.top + boxOf(this.placement(), node).y;
-    this.tooltip.show(node, { x: box.left + x, top, bottom: top + ROW }, () => this.content(node));
-  }
-
-  private unhover(): void {
-    this.tooltip.hide();
-    if (this.hovered < 0) return;
-    this.hovered = -1;
-    this.draw();
-  }
-
-  /** The tooltip at a node that was reached by keyboard. */
-  private tip(node: number): void {
-    if (node < 0) return;
-    const canvas = this.canvas.getBoundingClientRect();
-    const box = boxOf({ ...this.placement(), view: this.camera.target }, node);
-    const x = canvas.left + Math.min(Math.max(box.x, 0), this.width - 20);
-    const top = canvas.top + Math.min(Math.max(box.y, RULER), this.height);
-    this.tooltip.show(node, { x, top, bottom: top + ROW }, () => this.content(node));
-  }
-
-  private content(node: number) {
-    return { name: label(this.tree, node), facts: facts(this.tree, this.metric, node) };
+    this.stage.camera.showAll();
   }
 
   private relayout(keepView: boolean): void {
     this.layout = layout(this.tree, this.metric);
-    this.camera.setRange(this.layout.from, this.layout.to, keepView);
+    this.stage.setLayout(this.layout, keepView);
   }
 
   private root(): HTMLElement & { tokprof?: Handle } {
@@ -360,58 +247,27 @@ export class Flame {
     root.dataset["nodes"] = String(block.nodes);
     root.dataset["metric"] = metric;
     root.tokprof = {
-      boxOf: (node) => boxOf(this.placement(), node),
+      boxOf: (node) => this.stage.boxOf(node),
       get nodes() {
         return Array.from({ length: block.nodes }, (_, node) => ({ name: nameOf(block, node), kind: kindOf(block, node) }));
       },
     };
     const empty = placed.order.length === 0 || !(placed.to > placed.from);
-    this.nothing.hidden = !empty;
-    this.spacer.hidden = empty;
-    this.nothing.textContent = empty ? whyEmpty(tree, metric) : "";
-    const rows = empty ? 0 : RULER + placed.rowCount * ROW + 4;
-    this.spacer.style.height = `${rows}px`;
-    this.scroller.style.height = `${Math.max(LEAST_HEIGHT, Math.min(this.options.height, rows))}px`;
     this.match = both(search(tree, this.query), this.picked === null ? null : ofEntry(this.coloring, this.picked));
     if (theme) this.legend.render(tree, this.coloring, theme, this.picked);
     this.twin.render(tree, metric);
-    this.resize();
-    this.showSelection();
+    this.stage.fit(this.options.height, empty ? () => whyEmpty(tree, metric) : null);
+    this.showNode();
   }
 
-  private resize(): void {
-    this.width = this.spacer.clientWidth || this.width;
-    this.height = this.scroller.clientHeight || this.height;
+  private resized(): void {
     if (this.theme && !this.themed && this.element.isConnected) this.readTheme();
-    this.draw();
   }
 
-  private placement(): Placement {
-    return { layout: this.layout, view: this.camera.view, scroll: this.scroller.scrollTop, width: this.width };
-  }
-
-  private draw(): void {
-    this.frame ||= requestAnimationFrame((now) => this.paint(now));
-  }
-
-  private paint(now: number): void {
-    this.frame = 0;
-    if (this.camera.advance(now)) this.draw();
-    const { theme, width, height, canvas } = this;
-    this.toolbar.setChanged(!this.camera.isWhole || this.match !== null);
-    if (!theme || width <= 0 || height <= 0 || this.spacer.hidden) return;
-    const ratio = devicePixelRatio || 1;
-    const [w, h2] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (canvas.width !== w || canvas.height !== h2 || ratio !== this.ratio) {
-      this.ratio = ratio;
-      canvas.width = w;
-      canvas.height = h2;
-      canvas.style.width = `${width}px`;
-      canvas.style.height = `${height}px`;
-    }
-    const { tree, coloring, match, selection: selected, hovered } = this;
-    const scene: Scene = { ...this.placement(), height, tree, coloring, match, selected, hovered, theme };
-    this.painter.paint(scene, ratio);
+  private look(): Look | null {
+    const { tree, coloring, match, selection: selected, theme } = this;
+    this.toolbar.setChanged(!this.stage.camera.isWhole || match !== null);
+    return theme && { tree, coloring, match, selected, theme };
   }
 }
 

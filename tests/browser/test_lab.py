@@ -35,7 +35,7 @@ def flame(quickstart: NotebookPage) -> Flame:
     """The view of the cell `view = ...`, as it is at first, except for what is selected."""
     flame = Flame(quickstart.cell(VIEW))
     flame.root.scroll_into_view_if_needed()
-    quickstart.kernel("view.select(-1)")
+    quickstart.kernel("view.select(None)")
     expect(flame.root).to_have_attribute("data-selected", "-1")
     if flame.reset.is_enabled():
         flame.reset.click()
@@ -48,7 +48,7 @@ def test_a_click_on_a_box_selects_that_span_in_the_kernel(quickstart: NotebookPa
     for name in ("plan", "read_page", "write"):
         flame.click(name)
         assert flame.selected == name
-        quickstart.until("view.selected_span", repr(name))
+        quickstart.until("view.selected", repr(name))
     expect(flame.details).to_contain_text("write")
     assert quickstart.kernel("set(view.selection['function'])") == "{'write'}"
     assert quickstart.kernel("len(view.selection), int(view.selection['total_tokens'].sum())") == "(1, 3780)"
@@ -61,7 +61,7 @@ def test_the_kernel_selects_a_box_also_one_that_it_selected_before(quickstart: N
         expect(flame.root).to_have_attribute("data-selected", search)
         expect(flame.details).to_contain_text("search")
         flame.click("write")
-        quickstart.until("view.selected_span", "'write'")
+        quickstart.until("view.selected", "'write'")
 
 
 def test_keys_walk_the_graph_and_never_reach_the_notebook(quickstart: NotebookPage, flame: Flame) -> None:
@@ -72,7 +72,7 @@ def test_keys_walk_the_graph_and_never_reach_the_notebook(quickstart: NotebookPa
     for key in ("Home", "ArrowDown", "ArrowDown", "ArrowDown"):
         page.keyboard.press(key)
     expect(flame.root).to_have_attribute("data-selected", str(flame.names().index("plan")))
-    quickstart.until("view.selected_span", "'plan'")
+    quickstart.until("view.selected", "'plan'")
     page.keyboard.press("Enter")
     flame.settle()
     for key in ("a", "b", "d", "d", "x", "c", "v", "z", "m", "y", "j", "k", "Shift+M", "Shift+Enter", "Enter"):
@@ -84,7 +84,7 @@ def test_keys_walk_the_graph_and_never_reach_the_notebook(quickstart: NotebookPa
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     expect(flame.root).to_have_attribute("data-selected", "-1")
-    quickstart.until("view.selected_span", "")  # None
+    quickstart.until("view.selected", "")  # None
 
 
 def test_tab_enters_the_graph_and_leaves_it(quickstart: NotebookPage, flame: Flame) -> None:

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 
 import pytest
 
-from sdks.matrix import GROUPS, test_file
+from sdks.matrix import GROUPS, file_of
 from sdks.servers.loopback import Answer, Asked, Loopback
 
-_core = {test_file(sdk).name for sdk in GROUPS["core"].sdks}
+_core = {file_of(sdk).name for sdk in GROUPS["core"].sdks}
 # a file that is named on the command line is collected all the same: see matrix.py
-collect_ignore = sorted({test_file(sdk).name for group in GROUPS.values() for sdk in group.sdks} - _core)
+collect_ignore = sorted({file_of(sdk).name for group in GROUPS.values() for sdk in group.sdks} - _core)
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -31,6 +31,7 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         return resolve("127.0.0.1" if name else name, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     for name in _PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,21 +35,25 @@ class Group:
         For pip, beside the project and pytest.
     sdks : tuple of str
         What is tested: ``cohere`` stands for ``test_cohere.py`` beside this file.
+    extra : str
+        Of the project, that holds more requirements.
     """
 
     requirements: tuple[str, ...]
     sdks: tuple[str, ...]
+    extra: str = ""
 
 
 GROUPS = {
     # what `make test` runs too: these come with the development environment
     "core": Group(
-        ("jupyter-tokprof[sdks]",),
-        ("openai", "anthropic", "cohere", "google_genai", "groq", "mistralai", "ollama"),
+        (),
+        ("openai", "anthropic", "bedrock", "cohere", "google_genai", "groq", "mistralai", "ollama"),
+        extra="sdks",
     ),
     "clouds": Group(
-        ("aiohttp", "azure-ai-inference>=1.0.0b9", "boto3>=1.40", "google-genai>=2", "xai-sdk>=1.5"),
-        ("azure", "bedrock", "google_genai", "xai"),
+        ("aiohttp", "azure-ai-inference>=1.0.0b9", "google-genai>=3", "xai-sdk>=1.5"),
+        ("azure", "google_genai", "xai"),
     ),
     "frameworks": Group(
         ("huggingface_hub>=2", "langchain-openai>=1", "openai-agents>=0.20", "pydantic-ai-slim[openai]>=2"),
@@ -59,7 +64,7 @@ GROUPS = {
 }
 
 
-def test_file(sdk: str) -> Path:
+def file_of(sdk: str) -> Path:
     """File with the tests of an SDK."""
     return HERE / f"test_{sdk}.py"
 
@@ -75,14 +80,16 @@ def chosen(word: str) -> dict[str, tuple[str, ...]]:
 
 def environment(name: str) -> Path:
     """Make the environment of a group, or bring it up to date; return its Python."""
-    place = ENVIRONMENTS / name
+    group, place = GROUPS[name], ENVIRONMENTS / name
     python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    asked = ["-e", str(ROOT), *RUNNER, *GROUPS[name].requirements]
-    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + repr((asked, sys.version)).encode()).hexdigest()
+    asked = ["-e", f"{ROOT}[{group.extra}]" if group.extra else str(ROOT), *RUNNER, *group.requirements]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    own = project["dependencies"], project["optional-dependencies"].get(group.extra)
+    wanted = hashlib.sha256(repr((asked, own, sys.version)).encode()).hexdigest()
     stamp = place / "installed"
     if stamp.is_file() and stamp.read_text() == wanted:
         return python
-    print(f"{name}: installing {', '.join(GROUPS[name].requirements)}", flush=True)
+    print(f"{name}: installing {', '.join(group.requirements or own[1])}", flush=True)
     begin = time.monotonic()
     venv.create(place, clear=True, with_pip=True)
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *asked], check=True)
@@ -100,10 +107,15 @@ def main(words: list[str]) -> int:
         return 2
     failed = []
     for name, sdks in runs.items():
-        python = environment(name)
+        try:
+            python = environment(name)
+        except subprocess.CalledProcessError as error:
+            print(f"{name}: pip failed with {error.returncode}", file=sys.stderr)
+            failed.append(name)
+            continue
         print(f"{name}: testing {', '.join(sdks)}", flush=True)
         options = os.environ.get("PYTEST_OPTIONS", "").split()
-        tests = [str(test_file(sdk).relative_to(ROOT)) for sdk in sdks]
+        tests = [str(file_of(sdk).relative_to(ROOT)) for sdk in sdks]
         if subprocess.run([python, "-m", "pytest", "-q", *options, *tests], cwd=ROOT).returncode:
             failed.append(name)
     print(f"failed: {', '.join(failed)}" if failed else f"passed: {', '.join(runs)}")

@@ -36,6 +36,20 @@ def check(row: dict[str, Any], **expected: Any) -> None:
     at_the_call(row)
 
 
+def check_estimated(row: dict[str, Any], **expected: Any) -> None:
+    """Compare a call whose provider told no usage."""
+    check(row, **{"usage_source": "estimated", **expected})
+    assert row["tokenizer"]
+    assert min(row["input_tokens"], row["output_tokens"]) >= 1
+
+
+def check_left_early(row: dict[str, Any], **expected: Any) -> None:
+    """Compare a stream that the program did not read to its end: what is known is a lower bound."""
+    left = {"status": "partial", "stream": True, "finish_reason": None, "usage_source": "partial"}
+    check(row, **left | expected)
+    assert min(row["input_tokens"], row["output_tokens"]) >= 1
+
+
 def at_the_call(row: dict[str, Any]) -> None:
     """The innermost of the user's own frames is the line that is marked, and is on the row's stack."""
     line = linecache.getline(row["file"], row["line"])

@@ -6,10 +6,11 @@ import openai
 import pytest
 
 import tokprof
-from sdks.rows import calls, check, only
+from sdks.rows import calls, check, check_estimated, check_left_early, only
 from tokprof.testing import SimulatedProvider
 
-HI = [{"role": "user", "content": "Hi"}]
+HI = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}
+OPTIONS = {"stream": True, "stream_options": {"include_usage": True}}
 COUNTS = {
     "input_tokens": 1311,
     "output_tokens": 47,
@@ -17,7 +18,13 @@ COUNTS = {
     "cache_write_tokens": 128,
     "reasoning_tokens": 19,
 }
-CHAT = {"provider": "openai", "operation": "chat", "kind": "llm", "model": "gpt-4o-mini", "request_model": "gpt-4o-mini"}
+CHAT = {
+    "provider": "openai",
+    "operation": "chat",
+    "kind": "llm",
+    "model": "gpt-4o-mini",
+    "request_model": "gpt-4o-mini",
+}
 RESPONSES = CHAT | {"operation": "responses"}
 
 
@@ -42,7 +49,7 @@ async def aclient(url: str):
 
 def test_chat(client):
     with tokprof.profile() as prof:
-        answer = client.chat.completions.create(model="gpt-4o-mini", messages=HI)  # the call
+        answer = client.chat.completions.create(**HI)  # the call
     assert answer.choices[0].message.content == "Grüezi"
     assert answer.usage.prompt_tokens == 1311
     check(only(prof), **CHAT, **COUNTS, stream=False, finish_reason="stop", attempt=1)
@@ -50,15 +57,14 @@ def test_chat(client):
 
 async def test_chat_async(aclient):
     with tokprof.profile() as prof:
-        answer = await aclient.chat.completions.create(model="gpt-4o-mini", messages=HI)  # the call
+        answer = await aclient.chat.completions.create(**HI)  # the call
     assert answer.choices[0].message.content == "Grüezi"
     check(only(prof), **CHAT, **COUNTS, stream=False, finish_reason="stop", attempt=1)
 
 
 def test_chat_stream_that_asks_for_usage(client):
-    options = {"include_usage": True}
     with tokprof.profile() as prof:
-        stream = client.chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True, stream_options=options)  # the call
+        stream = client.chat.completions.create(**HI, **OPTIONS)  # the call
         chunks = list(stream)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Grüezi"
     assert chunks[-1].usage.completion_tokens == 47
@@ -67,8 +73,7 @@ def test_chat_stream_that_asks_for_usage(client):
 
 async def test_chat_stream_that_asks_for_usage_async(aclient):
     async def ask():
-        options = {"include_usage": True}
-        return await aclient.chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True, stream_options=options)  # the call
+        return await aclient.chat.completions.create(**HI, **OPTIONS)  # the call
 
     with tokprof.profile() as prof:
         chunks = [chunk async for chunk in await ask()]
@@ -80,19 +85,19 @@ async def test_chat_stream_that_asks_for_usage_async(aclient):
 
 def test_chat_stream_without_usage_is_estimated(client):
     with tokprof.profile() as prof:
-        stream = client.chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True)  # the call
+        stream = client.chat.completions.create(**HI, stream=True)  # the call
         chunks = list(stream)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Grüezi"
     assert not any(chunk.usage for chunk in chunks)
-    check(only(prof), **CHAT, stream=True, finish_reason="stop", usage_source="estimated")
+    check_estimated(only(prof), **CHAT, stream=True, finish_reason="stop")
 
 
 async def test_chat_stream_without_usage_is_estimated_async(aclient):
     with tokprof.profile() as prof:
-        stream = await aclient.chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True)  # the call
+        stream = await aclient.chat.completions.create(**HI, stream=True)  # the call
         chunks = [chunk async for chunk in stream]
     assert not any(chunk.usage for chunk in chunks)
-    check(only(prof), **CHAT, stream=True, finish_reason="stop", usage_source="estimated")
+    check_estimated(only(prof), **CHAT, stream=True, finish_reason="stop")
 
 
 def test_chat_stream_left_early(client, provider):
@@ -100,11 +105,11 @@ def test_chat_stream_left_early(client, provider):
     provider.tokens_per_second = 100
     provider.reply(text="one two three four " * 50)
     with tokprof.profile() as prof:
-        with client.chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True) as stream:  # the call
+        with client.chat.completions.create(**HI, stream=True) as stream:  # the call
             for chunk in stream:
                 if chunk.choices[0].delta.content:
                     break
-    check(only(prof), **CHAT, status="partial", stream=True, finish_reason=None, usage_source="estimated")
+    check_left_early(only(prof), **CHAT)
 
 
 async def test_chat_stream_left_early_async(aclient, provider):
@@ -112,11 +117,11 @@ async def test_chat_stream_left_early_async(aclient, provider):
     provider.tokens_per_second = 100
     provider.reply(text="one two three four " * 50)
     with tokprof.profile() as prof:
-        async with await aclient.chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True) as stream:  # the call
+        async with await aclient.chat.completions.create(**HI, stream=True) as stream:  # the call
             async for chunk in stream:
                 if chunk.choices[0].delta.content:
                     break
-    check(only(prof), **CHAT, status="partial", stream=True, finish_reason=None, usage_source="estimated")
+    check_left_early(only(prof), **CHAT)
 
 
 def test_responses(client):
@@ -149,14 +154,20 @@ def test_embeddings(client, provider):
     assert (len(answer.data), len(answer.data[0].embedding), answer.usage.prompt_tokens) == (2, 1536, 77)
     model = {"model": "text-embedding-3-small", "request_model": "text-embedding-3-small"}
     check(
-        only(prof), **model, provider="openai", kind="embedding", operation="embeddings", input_tokens=77, output_tokens=0
+        only(prof),
+        **model,
+        provider="openai",
+        kind="embedding",
+        operation="embeddings",
+        input_tokens=77,
+        output_tokens=0,
     )
 
 
 def test_parsed_answers_and_raw_answers_are_one_row(client, provider):
     provider.reply(text="raw", when="Hi", **COUNTS)
     with tokprof.profile() as prof:
-        raw = client.chat.completions.with_raw_response.create(model="gpt-4o-mini", messages=HI)  # the call
+        raw = client.chat.completions.with_raw_response.create(**HI)  # the call
     assert raw.parse().choices[0].message.content == "Grüezi"
     check(only(prof), **CHAT, **COUNTS, stream=False)
 
@@ -164,11 +175,13 @@ def test_parsed_answers_and_raw_answers_are_one_row(client, provider):
 async def test_three_at_once(aclient, provider):
     provider.clear()
     for number in range(3):
-        provider.reply(text=f"answer {number}", when=f"number {number}", input_tokens=100 + number, output_tokens=10 + number)
+        provider.reply(
+            text=f"answer {number}", when=f"number {number}", input_tokens=100 + number, output_tokens=10 + number
+        )
 
     async def ask(number):
         messages = [{"role": "user", "content": f"number {number}"}]
-        return await aclient.chat.completions.create(model="gpt-4o-mini", messages=messages)  # the call
+        return await aclient.chat.completions.create(**HI | {"messages": messages})  # the call
 
     with tokprof.profile() as prof:
         answers = await asyncio.gather(*map(ask, range(3)))
@@ -184,10 +197,15 @@ def test_a_retry_is_a_row_of_its_own(client, provider):
     provider.fail(429, retry_after=0.01)
     provider.reply(text="Grüezi", **COUNTS)
     with tokprof.profile() as prof:
-        answer = client.chat.completions.create(model="gpt-4o-mini", messages=HI)  # the call
+        answer = client.chat.completions.create(**HI)  # the call
     assert answer.choices[0].message.content == "Grüezi"
     refused, answered = calls(prof)
-    assert (refused["status"], refused["http_status"], refused["attempt"], refused["total_tokens"]) == ("error", 429, 1, None)
+    assert (refused["status"], refused["http_status"], refused["attempt"], refused["total_tokens"]) == (
+        "error",
+        429,
+        1,
+        None,
+    )
     check(answered, **CHAT, **COUNTS, attempt=2)
 
 
@@ -196,7 +214,7 @@ async def test_a_retry_is_a_row_of_its_own_async(aclient, provider):
     provider.fail(429, retry_after=0.01)
     provider.reply(text="Grüezi", **COUNTS)
     with tokprof.profile() as prof:
-        await aclient.chat.completions.create(model="gpt-4o-mini", messages=HI)  # the call
+        await aclient.chat.completions.create(**HI)  # the call
     refused, answered = calls(prof)
     assert (refused["status"], refused["http_status"], refused["attempt"]) == ("error", 429, 1)
     check(answered, **CHAT, **COUNTS, attempt=2)
@@ -206,6 +224,13 @@ def test_a_refusal_is_raised_and_shown(client, provider):
     provider.clear()
     provider.fail(401)
     with tokprof.profile() as prof, pytest.raises(openai.AuthenticationError):
-        client.chat.completions.create(model="gpt-4o-mini", messages=HI)  # the call
+        client.chat.completions.create(**HI)  # the call
     row = only(prof)
-    check(row, status="error", http_status=401, error="HTTP 401: invalid_api_key", usage_source="missing", request_model="gpt-4o-mini")
+    check(
+        row,
+        status="error",
+        http_status=401,
+        error="HTTP 401: invalid_api_key",
+        usage_source="missing",
+        request_model="gpt-4o-mini",
+    )

@@ -13,8 +13,8 @@ import pytest
 import tokprof
 from tokprof.analysis.books import METRICS
 from tokprof.views.border import describe, pack
-from tokprof.views.flamegraph import SNAPSHOT_NODES
 from tokprof.views.prune import prune
+from tokprof.views.widget import SNAPSHOT_NODES
 
 from .scenes import agent, call, retrieval
 
@@ -99,6 +99,10 @@ def test_pruning_keeps_the_totals(clock: Any, frames: Callable[..., None]) -> No
     assert small.total[0] == pytest.approx(tree.total[0])
     assert small.own.sum(axis=0) == pytest.approx(tree.own.sum(axis=0))
     assert small.calls[0] == tree.calls[0] == 300
+    assert small.evidence.told[0].tolist() == tree.evidence.told[0].tolist()
+    assert small.own_evidence.told.sum(axis=0).tolist() == tree.own_evidence.told.sum(axis=0).tolist()
+    named = [(prof.table.spans[rows[0]].name, name) for rows, name in zip(small.rows, small.name, strict=True) if rows]
+    assert len(named) > 30 and all(one == other for one, other in named)
     for node in range(1, len(small)):
         assert small.parent[node] < node
     for node in range(len(small)):
@@ -122,11 +126,11 @@ def test_the_state_of_a_widget_is_bounded(clock: Any, frames: Callable[..., None
 def test_a_node_that_is_chosen_is_rows_of_the_table(clock: Any, frames: Callable[..., None]) -> None:
     prof = agent(clock, frames)
     widget = prof.flamegraph()
-    assert widget.selection.empty and widget.selected_span is None
+    assert widget.selection.empty and widget.selected is None
     widget.select(prof.call_tree.name.index("agent"))
-    assert widget.selected_span == "agent"
+    assert widget.selected == "agent"
     assert widget.selection["name"].tolist() == ["agent", "chat gpt-4o-mini", "chat gpt-4o-mini", "chat mystery"]
-    widget.select(-1)
+    widget.select(None)
     assert widget.selection.empty
     with pytest.raises(ValueError, match="is no metric"):
         prof.flamegraph("words")

@@ -93,22 +93,12 @@ def test_parts_sum_to_the_cost_in_the_table() -> None:
     assert prof.totals.cost == pytest.approx(parts.sum().sum())
 
 
-def listed() -> list[tuple[str, str]]:
-    from genai_prices.data_snapshot import get_snapshot
-
-    makers = ("openai", "anthropic", "google", "mistral", "deepseek", "x-ai", "groq")
-    return [
-        (provider.id, model.id)
-        for provider in get_snapshot().providers
-        if provider.id in makers
-        for model in provider.models[::4]
-    ]
-
-
 USAGES = [
     Usage(1000, 200),
     Usage(250_000, 2000, cache_read_tokens=200_000, cache_write_tokens=10_000, cache_write_1h_tokens=4000),
     Usage(5000, 800, cache_read_tokens=0, reasoning_tokens=500),
+    Usage(300_000, 800, web_searches=1),
+    Usage(5000, 800, input_audio_tokens=400, output_audio_tokens=100, input_image_tokens=40),
 ]
 
 
@@ -116,35 +106,42 @@ def test_agreement_with_genai_prices() -> None:
     from datetime import UTC, datetime
 
     from genai_prices import Usage as Listed
-    from genai_prices import calc_price
+    from genai_prices.data_snapshot import get_snapshot
 
-    names = {"x-ai": "x_ai", "mistral": "mistral_ai", "google": "gcp.gemini"}
-    agreed = 0
-    for maker, model in listed():
-        for usage in USAGES:
-            known = {
-                name: getattr(usage, name)
-                for name in Usage.__slots__
-                if getattr(usage, name) is not None and name != "reasoning_tokens"
-            }
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    expected = calc_price(
-                        Listed(**known),
-                        model,
-                        provider_id=maker,
-                        genai_request_timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+    names = {"x-ai": "x_ai", "mistral": "mistral_ai", "google": "gcp.gemini", "aws": "aws.bedrock"}
+    makers = ("openai", "anthropic", "google", "mistral", "deepseek", "x-ai", "groq", "aws")
+    at = datetime(2026, 11, 2, 15, tzinfo=UTC)
+    agreed = dict.fromkeys(range(len(USAGES)), 0)
+    tiers = set()
+    for maker in get_snapshot().providers:
+        for model in maker.models[::3] if maker.id in makers else ():
+            for context in (None, *(variant.when for variant in model.price_variants or ())):
+                tier = next(iter(context.values())) if context else None
+                for number, usage in enumerate(USAGES):
+                    known = {name: value for name in Usage.__slots__ if (value := getattr(usage, name)) is not None}
+                    known.pop("reasoning_tokens", None)
+                    made = span(model.id, usage, names.get(maker.id, maker.id), start=int(at.timestamp()) * 10**9)
+                    made.service_tier = tier
+                    found = price(made)
+                    if found.source == "missing" or maker.find_model(model.id) is not model:
+                        continue
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")
+                        expected = model.calc_price(
+                            Listed(**known), maker, genai_request_timestamp=at, price_context=context
+                        )
+                    assert found.parts[0] == pytest.approx(float(expected.total_price)), (
+                        maker.id,
+                        model.id,
+                        tier,
+                        usage,
                     )
-            except (ValueError, LookupError, TypeError):
-                continue
-            found = price(span(model, usage, names.get(maker, maker)))
-            if found.source == "missing":
-                continue
-            assert found.parts[0] == pytest.approx(float(expected.total_price)), (maker, model, usage)
-            assert sum(found.parts[1:]) == pytest.approx(found.parts[0]), (maker, model, usage)
-            agreed += 1
-    assert agreed >= 100
+                    assert sum(found.parts[1:]) == pytest.approx(found.parts[0]), (maker.id, model.id, tier, usage)
+                    agreed[number] += 1
+                    tiers.add(tier)
+    assert min(agreed.values()) >= 20
+    assert agreed[0] >= 150
+    assert tiers == {None, "default", "flex", "priority", "fast", "batch"}
 
 
 @pytest.mark.parametrize("model", ["gpt-oss-20b", "mistral-small-latest", "llama-3.3-70b", "qwen3-32b", "gemma-3-4b"])

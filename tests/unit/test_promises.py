@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 import httpx2
+import openai
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -29,6 +30,12 @@ def say(text: str = "hi") -> Any:
 
 def ask(client: Any, text: str = "hi", **more: Any) -> Any:
     return client.chat.completions.create(model=MINI, messages=say(text), **more)
+
+
+def draw() -> None:
+    """A call whose tokens nobody tells, and no text shows: a picture."""
+    client = httpx2.Client(transport=httpx2.MockTransport(lambda _request: httpx2.Response(200, json={"data": []})))
+    client.post("https://api.openai.com/v1/images/generations", json={"model": "dall-e-3", "prompt": "a cat"})
 
 
 def book(prof: tokprof.Profile) -> dict[str, float]:
@@ -54,7 +61,7 @@ def book(prof: tokprof.Profile) -> dict[str, float]:
 
 
 def test_a_mixed_program_comes_to_what_the_provider_counted(provider: SimulatedProvider) -> None:
-    openai, anthropic = provider.openai(), provider.async_anthropic()
+    gpt, anthropic = provider.openai(), provider.async_anthropic()
     tool: Any = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
     claude = {"model": "claude-haiku-4-5", "max_tokens": 99}
     provider.reply("cached", when="read it", input_tokens=5000, cache_read_tokens=4000, cache_write_tokens=500,
@@ -73,13 +80,13 @@ def test_a_mixed_program_comes_to_what_the_provider_counted(provider: SimulatedP
 
     with tokprof.profile() as prof:
         with tokprof.span("agent", kind="agent"):
-            ask(openai, "think")
-            ask(openai, "tools", tools=[tool])
-            openai.embeddings.create(model="text-embedding-3-small", input=["a", "bc"])
-        for _ in ask(openai, stream=True, stream_options={"include_usage": True}):
+            ask(gpt, "think")
+            ask(gpt, "tools", tools=[tool])
+            gpt.embeddings.create(model="text-embedding-3-small", input=["a", "bc"])
+        for _ in ask(gpt, stream=True, stream_options={"include_usage": True}):
             pass
-        openai.responses.create(model="gpt-4o", input="hello")
-        with openai.responses.stream(model="gpt-4o", input="hello") as events:
+        gpt.responses.create(model="gpt-4o", input="hello")
+        with gpt.responses.stream(model="gpt-4o", input="hello") as events:
             for _ in events:
                 pass
         asyncio.run(claudes())
@@ -225,13 +232,15 @@ def test_a_refused_request_is_known_to_be_free(provider: SimulatedProvider) -> N
 
 def test_a_refused_request_tells_nothing_of_others(provider: SimulatedProvider) -> None:
     provider.fail(429)
+    provider.fail(429)
     with tokprof.profile() as prof:
-        for _ in ask(provider.openai(max_retries=1), stream=True):
-            pass
+        with pytest.raises(openai.RateLimitError):
+            ask(provider.openai(max_retries=1))
+        draw()
     row = prof.by("kind").iloc[0]
-    assert (row.calls, row.unknown_calls, row.unpriced_calls) == (2, 1, 1)
+    assert (row.calls, row.unknown_calls, row.unpriced_calls) == (3, 1, 1)
     assert pd.isna(row.total_tokens) and pd.isna(row.cost)
-    assert "✕1 ↻1" in str(prof)
+    assert "✕2 ↻1" in str(prof)
     assert "tokens unknown" in str(prof)
 
 
@@ -254,10 +263,9 @@ def test_the_lines_of_the_function_that_opened_a_profile_are_kept() -> None:
     assert tree[tree.depth == 3]["name"].tolist()[2:] == ["helper"]
 
 
-def test_what_was_not_told_is_null_and_said(provider: SimulatedProvider) -> None:
+def test_what_was_not_told_is_null_and_said() -> None:
     with tokprof.profile() as prof:
-        for _ in ask(provider.openai(), stream=True):
-            pass
+        draw()
     row = prof.calls.iloc[0]
     assert row.usage_source == "missing"
     for name in ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cost"):
@@ -267,21 +275,51 @@ def test_what_was_not_told_is_null_and_said(provider: SimulatedProvider) -> None
     for shown in (str(prof), prof.snapshot()):
         assert "?" in shown
         assert "did not tell all of its tokens" in shown
-    ask_line = next(line for line in str(prof).splitlines() if line.endswith(f"chat {MINI}"))
-    assert ask_line.split()[0] == "?"
+    line = next(line for line in str(prof).splitlines() if line.endswith("images dall-e-3"))
+    assert line.split()[0] == "?"
 
 
 def test_a_sum_with_a_miss_in_it_is_a_lower_bound(provider: SimulatedProvider) -> None:
-    client = provider.openai()
     with tokprof.profile() as prof:
-        ask(client)
-        for _ in ask(client, stream=True):
-            pass
+        ask(provider.openai())
+        draw()
     known = provider.truth[0]["input_tokens"] + provider.truth[0]["output_tokens"]
     assert f"≥ {known} tokens" in str(prof)
     assert f"≥ {known} tokens" in prof.snapshot()
     assert any(line.split()[0] == f"≥{known}" for line in str(prof).splitlines() if line)
     assert prof.by("model").unknown_calls.sum() == 1
+
+
+def test_a_stream_that_does_not_tell_is_estimated_and_said(provider: SimulatedProvider) -> None:
+    text = "Heat pumps move heat instead of making it, so one unit of power gives three of warmth."
+    provider.reply(text, output_tokens=19)
+    with tokprof.profile() as prof:
+        for _ in ask(provider.openai(), text="Are heat pumps worth it?", stream=True):
+            pass
+    row = prof.calls.iloc[0]
+    assert (row.status, row.usage_source, row.tokenizer) == ("ok", "estimated", "o200k_base")
+    assert (row.input_tokens, row.output_tokens) == (6 + 4 + 3, 19)
+    assert row.cost_source == "priced"
+    assert not prof.totals.exact
+    assert prof.totals.unknown_calls == 0
+    for shown in (str(prof), prof.snapshot()):
+        assert "~ 32 tokens" in shown
+        assert "1 call estimated by a tokenizer." in shown
+
+
+def test_a_call_that_was_cancelled_is_not_free(provider: SimulatedProvider) -> None:
+    provider.reply("Heat pumps " * 100, output_tokens=200)
+    with tokprof.profile() as prof:
+        stream = ask(provider.openai(), text="Are heat pumps worth it?", stream=True)
+        for _ in range(20):
+            next(stream)
+        stream.close()
+    row = prof.calls.iloc[0]
+    assert (row.status, row.usage_source) == ("partial", "partial")
+    assert row.input_tokens == 13
+    assert 0 < row.output_tokens < 200
+    assert row.cost > 0
+    assert "≥" in str(prof)
 
 
 @pytest.mark.parametrize("known", ["input_tokens", "output_tokens"])

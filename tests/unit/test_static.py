@@ -94,7 +94,7 @@ def test_embeddings_have_a_column_where_there_are_some(clock: Any, frames: Calla
     assert rows["text-embedding-3-small"] == ["5,000", "0", "0", "0", "5,000"]
     assert rows["ranker"] == ["?", "0", "0", "0", "?"]
     assert rows["gpt-4o-mini"] == ["1,100", "1,000", "400", "100", "0"]
-    assert "embeddings: 5,000 embedding tokens" in picture(page)
+    assert ": 5,000 embedding tokens" in picture(page)
     assert "In[4]: ≥ 6,100 tokens (5,000 embedding)" in picture(page)
     assert "<th>embedding</th>" not in agent(clock, frames).snapshot()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +18,8 @@ from .scenes import agent, call, retrieval
 
 # section 5 of the design, in its order
 COLUMNS = {
-    "object": "span_id parent_id name kind status error provider operation model request_model host finish_reason service_tier "
-    "usage_source tokenizer usage_raw cost_source function file stack thread task tags",
+    "object": "span_id parent_id name kind status error provider operation model request_model host finish_reason "
+    "service_tier usage_source tokenizer usage_raw cost_source function file stack thread task tags",
     "Int64": "depth http_status attempt input_tokens output_tokens total_tokens cache_read_tokens cache_write_tokens "
     "reasoning_tokens input_audio_tokens input_image_tokens output_audio_tokens output_image_tokens cell line",
     "float64": "duration_s ttft_s cost cost_input cost_output cost_cache_read cost_cache_write",
@@ -144,11 +145,12 @@ def test_embeddings_are_kept_apart(clock: Any, frames: Callable[..., None]) -> N
     assert (totals.total_tokens, totals.cache_read_tokens, totals.unknown_calls) == (6100, 400, 1)
     groups = prof.by("kind")
     names = ["total_tokens", "input_tokens", "output_tokens", "embedding_tokens", "cache_read_tokens"]
-    assert {kind: groups.loc[kind, names].tolist() for kind in groups.index} == {
-        "embedding": [5000, 0, 0, 5000, 0],
-        "llm": [1100, 1000, 100, 0, 400],
-        "reranker": [pd.NA, 0, 0, pd.NA, 0],
-    }
+    assert groups.index.tolist() == ["embedding", "llm", "reranker"]
+    assert groups[names[0]].tolist() == [5000, 1100, pd.NA]
+    assert groups[names[1]].tolist() == [0, 1000, 0]
+    assert groups[names[2]].tolist() == [0, 100, 0]
+    assert groups[names[3]].tolist() == [5000, 0, pd.NA]
+    assert groups[names[4]].tolist() == [0, 400, 0]
     assert groups.columns.tolist()[:5] == ["calls", *names[:-1]]
     tree = prof.tree().set_index("name")
     names = ["total_tokens", "total_input", "total_output", "total_embedding", "self_embedding"]
@@ -157,6 +159,7 @@ def test_embeddings_are_kept_apart(clock: Any, frames: Callable[..., None]) -> N
     assert tree.loc["rerank", names].tolist() == [pd.NA, 0, 0, pd.NA, pd.NA]
     rows = prof.df.set_index("name")
     assert rows.loc["embeddings", ["input_tokens", "output_tokens", "total_tokens"]].tolist() == [5000, 0, 5000]
+    assert rows.usage_source.tolist()[1:] == ["reported", "missing", "reported"]
 
 
 def test_an_embedding_needs_no_output_to_be_known(clock: Any, frames: Callable[..., None]) -> None:
@@ -253,8 +256,44 @@ def test_df_is_a_copy(prof: tokprof.Profile) -> None:
     frame = prof.df
     frame["input_tokens"] = 0
     frame.loc[0, "name"] = "mine"
+    frame["cost"] *= 0
+    frame.loc[:, "duration_s"] = -1.0
     assert prof.totals.input_tokens == 401_000
     assert prof.df["name"][0] == "In[3]"
+    assert prof.df["cost"].sum() == prof.totals.cost > 0
+    assert prof.df.duration_s.min() >= 0
+
+
+def test_some_columns_are_as_in_all(prof: tokprof.Profile) -> None:
+    names = ["total_tokens", "function", "parent_id", "cost_source", "tags"]
+    pd.testing.assert_frame_equal(prof.table.frame(names), prof.df[names])
+    for name in SCHEMA:
+        pd.testing.assert_series_equal(prof.table.frame([name])[name], prof.df[name])
+
+
+def test_spans_within_spans_within_spans(clock: Any, frames: Callable[..., None]) -> None:
+    frames()
+    with tokprof.profile() as deep, contextlib.ExitStack() as stack:
+        for i in range(100):
+            stack.enter_context(tokprof.span(f"step {i}"))
+            with tokprof.span("beside"):
+                clock.advance(1)
+    frame = deep.df
+    parents = dict(zip(frame.span_id, frame.parent_id, strict=True))
+    depth = {None: -1}
+    for span_id, parent in parents.items():
+        depth[span_id] = depth[parent] + 1
+    assert frame.depth.tolist() == [depth[span_id] for span_id in parents]
+    assert frame.depth.max() == 101
+
+
+def test_figures_are_exact_whatever_their_size(clock: Any, frames: Callable[..., None]) -> None:
+    frames()
+    with tokprof.profile() as prof:
+        call(clock, 1, input_tokens=2**53 + 1, output_tokens=2**53 + 1)
+        call(clock, 1, input_tokens=1)
+    assert prof.df.input_tokens.tolist()[1:] == [2**53 + 1, 1]
+    assert prof.df.total_tokens.tolist() == [pd.NA, 2**54 + 2, pd.NA]
 
 
 def test_a_big_profile_keeps_its_books(clock: Any, frames: Callable[..., None]) -> None:

@@ -99,6 +99,13 @@ def sees(row: pd.Series[Any], tokens: tuple[int, int] | None = (12, 5), status: 
         assert (row.input_tokens, row.output_tokens, row.usage_source) == (*tokens, "reported")
 
 
+def at_least(row: pd.Series[Any], status: str, output: int | None = None) -> None:
+    """What passed was counted: the prompt (a word, 4 for the message, 3 for the answer), and the answer so far."""
+    assert (row.status, row.usage_source, row.tokenizer) == (status, "partial", "o200k_base")
+    assert row.input_tokens == 8
+    assert (None if pd.isna(row.output_tokens) else row.output_tokens) == output
+
+
 # one row for each way to send and to read
 
 
@@ -235,7 +242,7 @@ def test_a_stream_never_read_is_an_open_row_that_may_be_completed(module: Module
     with module.Client(transport=streaming(module, Pieces(module, EVENTS))) as client:
         with tokprof.profile() as prof:
             response = client.send(client.build_request("POST", URL, json=ASK), stream=True)
-        sees(only(prof), None, "open")
+        at_least(only(prof), "open")
         assert "≥" in str(prof) or "?" in str(prof)
         response.read()
     row = only(prof)
@@ -252,7 +259,7 @@ def test_a_stream_left_early_is_partial(module: ModuleType) -> None:
     ):
         for _piece in response.iter_raw():
             break
-    sees(only(prof), None, "partial")
+    at_least(only(prof), "partial", 1)
     assert prof.totals.unknown_calls == 1
 
 
@@ -263,7 +270,7 @@ async def test_an_async_stream_left_early_is_partial(module: ModuleType) -> None
             async with client.stream("POST", URL, json=ASK) as response:
                 async for _piece in response.aiter_raw():
                     break
-    sees(only(prof), None, "partial")
+    at_least(only(prof), "partial", 1)
 
 
 @MODULES
@@ -275,7 +282,7 @@ def test_a_stream_that_breaks_off_raises_as_without_tokprof(module: ModuleType) 
                 client.post(URL, json=ASK)
     assert caught.value is error
     row = only(prof)
-    sees(row, None, "error")
+    at_least(row, "error", 1)
     assert row.error == "ReadError"
 
 
@@ -295,7 +302,10 @@ def test_errors_of_the_transport_are_rows(module: ModuleType, name: str) -> None
             client.post(URL, json=ASK)
     assert caught.value is error
     row = only(prof)
-    sees(row, None, "error")
+    if name.startswith("Connect"):  # nothing was sent
+        sees(row, None, "error")
+    else:
+        at_least(row, "error")
     assert (row.error, row.request_model) == (name, "gpt-4o-mini")
     assert pd.isna(row.http_status)
 
@@ -315,7 +325,7 @@ async def test_a_cancelled_call_is_a_row_and_stays_cancelled(module: ModuleType)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-    sees(only(prof), None, "cancelled")
+    at_least(only(prof), "cancelled")
     assert prof.totals.errors == 1
 
 
@@ -343,7 +353,7 @@ async def test_a_cancelled_stream_is_a_row(module: ModuleType) -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-    sees(only(prof), None, "cancelled")
+    at_least(only(prof), "cancelled", 1)
 
 
 @MODULES
@@ -377,7 +387,7 @@ READABLE = {"wrong encoding"}  # its bytes are plain JSON, whatever the header s
 
 @MODULES
 @pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_bodies_are_rows_without_usage_and_reach_the_program(module: ModuleType, case: str) -> None:
+def test_hostile_bodies_claim_nothing_and_reach_the_program(module: ModuleType, case: str) -> None:
     body, headers = HOSTILE[case]
     with module.Client(transport=serving(module, body, headers)) as client, warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -388,9 +398,8 @@ def test_hostile_bodies_are_rows_without_usage_and_reach_the_program(module: Mod
     if case in READABLE:
         sees(row)
     else:
-        assert row.usage_source == "missing"
-        assert pd.isna(row.total_tokens) and pd.isna(row.cost)
-        assert prof.totals.unknown_calls == 1
+        assert row.usage_source in ("missing", "partial", "estimated")
+        assert not prof.totals.exact
 
 
 @MODULES

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -32,10 +33,6 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def _none() -> Floats:
-    return np.zeros((0, len(FIGURES)))
-
-
 @dataclass(slots=True)
 class Evidence:
     """How well sums are known.
@@ -51,8 +48,8 @@ class Evidence:
         Calls in a sum that did not, or that told a lower bound.
     """
 
-    told: Floats = field(default_factory=_none)
-    untold: Floats = field(default_factory=_none)
+    told: Floats
+    untold: Floats
 
     def nothing(self, column: int) -> Flags:
         """Of which sums nothing is known: they are null, not 0."""
@@ -91,6 +88,10 @@ class Books:
         Calls that may have spent more than they told.
     unpriced : bool array, shape (n,)
         Calls without a known cost that were not refused.
+    failed, retried : bool arrays, shape (n,)
+        Calls that failed or were cancelled, and calls that were a second or later attempt.
+    weight : int64 array, shape (n,)
+        How many calls a row stands for: more than one where rows were not kept.
     """
 
     used: Floats
@@ -99,10 +100,20 @@ class Books:
     call: Flags
     unknown: Flags
     unpriced: Flags
+    failed: Flags
+    retried: Flags
+    weight: np.ndarray[Any, np.dtype[np.int64]]
 
-    def counted(self) -> list[int]:
+    @property
+    def counts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Calls of each row, shape (n, 5): all, unknown, unpriced, failed, retried."""
+        flags = np.column_stack((self.call, self.unknown, self.unpriced, self.failed, self.retried))
+        counts: np.ndarray[Any, np.dtype[np.int64]] = flags * self.weight[:, None]
+        return counts
+
+    def counted(self) -> np.ndarray[Any, np.dtype[np.intp]]:
         """Rows that have a part in the sums."""
-        return np.flatnonzero(self.call | self.used.any(axis=1)).tolist()
+        return np.flatnonzero(self.call | self.used.any(axis=1))
 
 
 def embeds(span: Span) -> bool:
@@ -110,16 +121,14 @@ def embeds(span: Span) -> bool:
     return span.kind in ("embedding", "reranker") or span.operation in ("embeddings", "rerank")
 
 
-def refused(table: Table, row: int) -> bool:
+def refused(span: Span) -> bool:
     """Whether a request was refused or never sent, and so not billed."""
-    span = table.spans[row]
     return span.status == "error" and (not span.sent or (span.http_status or 0) >= 400)
 
 
-def may_have_spent(table: Table, row: int) -> bool:
+def may_have_spent(span: Span) -> bool:
     """Whether a call without full usage may still have been billed: a refused request was not."""
-    span = table.spans[row]
-    if span.source is None or refused(table, row):
+    if span.source is None or refused(span):
         return False
     if span.source in ("missing", "partial") or span.usage is None:
         return True
@@ -144,19 +153,19 @@ def books(table: Table) -> Books:
 
 
 def _keep(table: Table) -> Books:
-    n = len(table)
+    spans, n = table.spans, len(table)
     figures = np.full((n, len(METRICS)), np.nan)
     for column, name in enumerate(TOKEN_NAMES):
         if column != EMBEDDING:
-            figures[:, column] = np.array([getattr(span.usage, name, None) for span in table.spans], np.float64)
+            figures[:, column] = np.array([getattr(span.usage, name, None) for span in spans], np.float64)
     figures[:, COST] = table.costs[:, 0]
-    fitting = _embeddings_apart(figures, np.array([embeds(span) for span in table.spans], np.bool_))
+    fitting = _embeddings_apart(figures, _flags(embeds(span) for span in spans))
     used = np.nan_to_num(figures)
-    call = np.array([table.is_call(row) for row in range(n)], np.bool_)
-    billed = call & ~np.array([refused(table, row) for row in range(n)], np.bool_)  # of those below too
+    call = _flags(span.source is not None for span in spans)
+    billed = call & ~_flags(refused(span) for span in spans)  # of those below too
     unpriced = billed & np.isnan(figures[:, COST])
     parents = table.parents.tolist()
-    if any(parent >= 0 and call[parent] for parent in parents):
+    if call[table.parents[table.parents >= 0]].any():
         _share_out(parents, figures, used, call, unpriced)
     part = call | used.any(axis=1)
     told = np.empty((n, len(FIGURES)), np.bool_)
@@ -164,18 +173,25 @@ def _keep(table: Table) -> Books:
     told[:, TOKENS] = told[:, SPENT].any(axis=1)
     billed &= call
     unpriced &= call
-    partial = np.array([span.source == "partial" for span in table.spans], np.bool_)
+    partial = _flags(span.source == "partial" for span in spans)
     untold = (~told | partial[:, None]) & billed[:, None] & fitting
-    unknown = call & np.array([may_have_spent(table, row) for row in range(n)], np.bool_)
+    unknown = call & _flags(may_have_spent(span) for span in spans)
     untold[:, TOKENS] = unknown
-    return Books(used, told, untold, call, unknown, unpriced)
+    failed = call & _flags(span.status in ("error", "cancelled") for span in spans)
+    retried = call & _flags((span.attempt or 1) > 1 for span in spans)
+    return Books(used, told, untold, call, unknown, unpriced, failed, retried, table.whole("count"))
+
+
+def _flags(each: Iterable[bool]) -> Flags:
+    return np.fromiter(each, np.bool_)
 
 
 def _embeddings_apart(figures: Floats, embeds: Flags) -> Flags:
     """Move the tokens of some rows to the column of embeddings, in place; gives which figures each row can tell."""
     used = figures[embeds][:, SPENT]
     figures[embeds, :COST] = np.nan
-    figures[embeds, EMBEDDING] = np.where(np.isnan(used).all(axis=1), np.nan, np.nansum(used, axis=1))
+    total = np.nansum(used, axis=1)  # no output is no news: there never is any
+    figures[embeds, EMBEDDING] = np.where(np.isnan(used[:, INPUT]) & (total == 0), np.nan, total)
     fitting = np.ones((len(figures), len(FIGURES)), np.bool_)
     fitting[embeds, :COST] = False
     fitting[:, EMBEDDING] = embeds

@@ -35,6 +35,11 @@ class Totals:
         USD, of the calls whose price is known.
     unpriced_calls : int
         Calls without a known cost, without those that were refused.
+    cost_sources : dict of str to int
+        Number of calls by where their cost comes from: ``reported``, ``priced``, ``custom``, ``cached``, ``missing``.
+    cost_coverage : float
+        Share of the calls whose whole cost is in `cost`, from 0 to 1, without those that were refused; where it is
+        less than 1, more was spent than `cost`.
     seconds : float
         From the start of the profile to its end.
     provenance : dict of str to int
@@ -42,6 +47,8 @@ class Totals:
         ``missing``.
     unknown_calls : int
         Calls that may have spent tokens nobody told of: ``missing`` or ``partial``, without those that were refused.
+    unkept_calls : int
+        Calls that a processor let go: they are in all sums, but have no row of their own.
     """
 
     calls: int = 0
@@ -56,9 +63,12 @@ class Totals:
     reasoning_tokens: int = 0
     cost: float = 0.0
     unpriced_calls: int = 0
+    cost_sources: dict[str, int] = field(default_factory=dict)
+    cost_coverage: float = 1.0
     seconds: float = 0.0
     provenance: dict[str, int] = field(default_factory=dict)
     unknown_calls: int = 0
+    unkept_calls: int = 0
 
     @property
     def exact(self) -> bool:
@@ -78,19 +88,29 @@ def totals(table: Table) -> Totals:
     kept = books(table)
     used = kept.used.sum(axis=0)
     tokens = {name: round(float(used[index])) for index, name in enumerate(TOKEN_NAMES)}
-    spans = [table.spans[row] for row in np.flatnonzero(kept.call)]
+    calls, unknown, unpriced, failed, retried = kept.counts.sum(axis=0).tolist()
+    told, untold = kept.told[:, COST] & kept.call, kept.untold[:, COST] & kept.call
+    billed = int(kept.weight[told | untold].sum())
+    provenance: Counter[str] = Counter()
+    cost_sources: Counter[str] = Counter()
+    for row in np.flatnonzero(kept.call).tolist():
+        provenance[table.spans[row].source or "missing"] += table.spans[row].count
+        cost_sources[table.cost_sources[row] or "missing"] += table.spans[row].count
     root = table.spans[0] if len(table) else None
     return Totals(
-        calls=len(spans),
-        errors=sum(span.status in ("error", "cancelled") for span in spans),
-        retries=sum((span.attempt or 1) > 1 for span in spans),
+        calls=calls,
+        errors=failed,
+        retries=retried,
         **tokens,
         total_tokens=sum(list(tokens.values())[SPENT]),
         cost=float(used[COST]),
-        unpriced_calls=int(kept.unpriced.sum()),
+        unpriced_calls=unpriced,
+        cost_sources=dict(cost_sources),
+        cost_coverage=int(kept.weight[told & ~untold].sum()) / billed if billed else 1.0,
         seconds=table.duration(root) if root else 0.0,
-        provenance=dict(Counter(span.source or "missing" for span in spans)),
-        unknown_calls=int(kept.unknown.sum()),
+        provenance=dict(provenance),
+        unknown_calls=unknown,
+        unkept_calls=sum(span.unkept for span in table.spans),
     )
 
 
@@ -144,30 +164,18 @@ def grouped(table: Table, keys: Sequence[str | Sequence[str]]) -> Groups:
     """Group the calls; see `by`."""
     import pandas as pd
 
-    names = _names(keys)
     kept = books(table)
     rows = kept.counted()
-    frame = table.frame().iloc[rows]
-    data: dict[str, Any] = {}
-    for key in names:
-        if key.startswith("tag:"):
-            data[key] = _tagged(frame["tags"], key.removeprefix("tag:"))
-        elif key == "model":
-            data[key] = [table.spans[row].model or table.spans[row].request_model for row in rows]
-        else:
-            data[key] = frame[key].array
-    spans = [table.spans[row] for row in rows]
-    call = kept.call[rows].astype(np.int64)
-    data["calls"] = call
-    data["errors"] = [int(span.status in ("error", "cancelled")) for span in spans] * call
-    data["retries"] = [int((span.attempt or 1) > 1) for span in spans] * call
+    data = keyed(table, keys, rows)
+    names = list(data)
+    calls, unknown, unpriced, failed, retried = kept.counts[rows].T
+    data["calls"], data["errors"], data["retries"] = calls, failed, retried
     for index, name in enumerate(TOKEN_NAMES):
         data[name] = kept.used[rows, index].astype(np.int64)
     data["total_tokens"] = kept.used[rows, SPENT].sum(axis=1).astype(np.int64)
     data["cost"] = kept.used[rows, COST]
-    data["duration_s"] = [table.duration(span) for span in spans] * call
-    data["unknown_calls"] = kept.unknown[rows].astype(np.int64)
-    data["unpriced_calls"] = kept.unpriced[rows].astype(np.int64)
+    data["duration_s"] = table.durations()[rows] * kept.call[rows]
+    data["unknown_calls"], data["unpriced_calls"] = unknown, unpriced
     for column, figure in enumerate(FIGURES):
         data[f"told:{figure}"] = kept.told[rows, column].astype(np.int64)
         data[f"untold:{figure}"] = kept.untold[rows, column].astype(np.int64)
@@ -179,6 +187,35 @@ def grouped(table: Table, keys: Sequence[str | Sequence[str]]) -> Groups:
         result[name] = pd.arrays.IntegerArray(sums[name].to_numpy(np.int64), evidence.nothing(column))
     result.loc[evidence.nothing(COST), "cost"] = np.nan
     return Groups(result, evidence)
+
+
+def keyed(table: Table, keys: Sequence[str | Sequence[str]], rows: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """What `by` groups by: the values that some rows have for each key.
+
+    Parameters
+    ----------
+    table : Table
+    keys : sequence of str
+        As in `by`.
+    rows : integer array
+        Rows of the table.
+
+    Raises
+    ------
+    ValueError
+        As in `by`.
+    """
+    names = _names(keys)
+    frame = table.frame(["tags" if key.startswith("tag:") else key for key in names]).iloc[rows]
+    values: dict[str, Any] = {}
+    for key in names:
+        if key.startswith("tag:"):
+            values[key] = _tagged(frame["tags"], key.removeprefix("tag:"))
+        elif key == "model":
+            values[key] = [span.model or span.request_model for span in map(table.spans.__getitem__, rows.tolist())]
+        else:
+            values[key] = frame[key].array
+    return values
 
 
 _EVIDENCE = ("told", "untold")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,12 +61,12 @@ class Tree:
     start: Floats
     end: Floats
     busy: Floats
-    unpriced: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
-    failed: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
-    retried: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
-    models: list[tuple[str, ...]] = field(default_factory=list)
-    own_evidence: Evidence = field(default_factory=Evidence)
-    evidence: Evidence = field(default_factory=Evidence)
+    unpriced: Counts
+    failed: Counts
+    retried: Counts
+    models: list[tuple[str, ...]]
+    own_evidence: Evidence
+    evidence: Evidence
 
     def __len__(self) -> int:
         return len(self.parent)
@@ -197,17 +198,21 @@ def _frame_node(b: _Builder, parent: int, frame: Frame, lane: Any) -> int:
 
 
 def _span_node(b: _Builder, parent: int, span: Span, row: int, merge: bool) -> int:
-    where = span.stack[-1].where if span.stack else ""
     if not merge:
-        node = b.node(parent, span.name, span.kind, where, row)
+        node = b.node(parent, span.name, span.kind, _where(span.stack), row)
         b.known[parent, (span.thread, span.task)] = node
         return node
     slot = (parent, span.name, span.kind)
     if (found := b.known.get(slot)) is not None:
         b.rows[found].append(row)
         return found
-    node = b.known[slot] = b.node(parent, span.name, span.kind, where, row)
+    node = b.known[slot] = b.node(parent, span.name, span.kind, _where(span.stack), row)
     return node
+
+
+@lru_cache(4096)
+def _where(stack: tuple[Frame, ...]) -> str:
+    return stack[-1].where if stack else ""
 
 
 def pre_order(parent: list[int]) -> tuple[list[int], list[int]]:
@@ -252,34 +257,18 @@ def _measured(table: Table, b: _Builder) -> Tree:
     n = len(b.parent)
     kept = books(table)
     # one matrix, so that nodes are added to their parents in one go, level by level
-    parts = (kept.used, kept.told, kept.untold, kept.call, kept.unknown, kept.unpriced)
+    parts = (kept.used, kept.told, kept.untold, kept.counts)
     ledger = np.column_stack(parts).astype(np.float64)
-    calls_of = kept.call.tolist()
     own = np.zeros((n, ledger.shape[1]))
     nodes = np.fromiter((node for node, rows in enumerate(b.rows) for _ in rows), np.intp)
-    np.add.at(own, nodes, ledger[[row for rows in b.rows for row in rows]])
-    failed = np.zeros(n, np.int64)
-    retried = np.zeros(n, np.int64)
-    models: list[tuple[str, ...]] = []
-    start = np.full(n, np.inf)
-    end = np.full(n, -np.inf)
-    busy = np.zeros(n)
-    origin = table.spans[0].opened if len(table) else 0
-    for node, rows in enumerate(b.rows):
-        found: dict[str, None] = {}
-        for row in rows:
-            span = table.spans[row]
-            if calls_of[row]:
-                failed[node] += span.status in ("error", "cancelled")
-                retried[node] += (span.attempt or 1) > 1
-            if span.source is not None and (model := span.model or span.request_model):
-                found[model] = None
-            opened = (span.opened - origin) / 1e9
-            seconds = table.duration(span)
-            start[node] = min(start[node], opened)
-            end[node] = max(end[node], opened + seconds)
-            busy[node] += seconds
-        models.append(tuple(found))
+    rows_of = np.fromiter((row for rows in b.rows for row in rows), np.intp)
+    np.add.at(own, nodes, ledger[rows_of])
+    opened, seconds = table.whole("opened"), table.durations()
+    began = ((opened - opened[:1]) / 1e9)[rows_of]
+    start, end, busy = np.full(n, np.inf), np.full(n, -np.inf), np.zeros(n)
+    np.minimum.at(start, nodes, began)
+    np.maximum.at(end, nodes, began + seconds[rows_of])
+    np.add.at(busy, nodes, seconds[rows_of])
     total = own.copy()
     up_of, depth = np.array(b.parent, np.intp), np.array(_depths(b.parent), np.intp)
     levels = np.argsort(depth, kind="stable")
@@ -295,9 +284,10 @@ def _measured(table: Table, b: _Builder) -> Tree:
             busy[node] = min(below[node], end[node] - start[node])
         below[up] += busy[node]
     at = np.cumsum([len(METRICS), len(FIGURES), len(FIGURES)]).tolist()
-    own_used, own_told, own_untold, _ = np.split(own, at, axis=1)
+    own_used, own_told, own_untold, own_counts = np.split(own, at, axis=1)
     used, told, untold, counts = np.split(total, at, axis=1)
-    calls, unknown, unpriced = counts.astype(np.int64).T
+    calls, unknown, unpriced = counts[:, :3].astype(np.int64).T
+    failed, retried = own_counts[:, 3:].astype(np.int64).T
     return Tree(
         b.parent,
         b.name,
@@ -314,10 +304,17 @@ def _measured(table: Table, b: _Builder) -> Tree:
         unpriced,
         failed,
         retried,
-        models,
+        [_models(table, rows) for rows in b.rows],
         Evidence(own_told, own_untold),
         Evidence(told, untold),
     )
+
+
+def _models(table: Table, rows: list[int]) -> tuple[str, ...]:
+    """Models of calls, each once."""
+    spans = (table.spans[row] for row in rows)
+    named = (span.model or span.request_model for span in spans if span.source is not None)
+    return tuple(dict.fromkeys(name for name in named if name))
 
 
 def frame(tree: Tree) -> pd.DataFrame:

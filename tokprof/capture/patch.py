@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 
@@ -18,7 +19,7 @@ def wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
         original = getattr(owner, name)
     if not _is_hook(original):
         method = original.__func__ if isinstance(original, classmethod) else original
-        hook: Any = functools.wraps(method)(make(method))
+        hook: Any = functools.wraps(method)(make(_callable(owner, method)))
         if method is not original:
             hook = classmethod(hook)
         hook._tokprof_hook, hook._tokprof_original, hook._tokprof_inherited = hook, original, inherited
@@ -34,6 +35,18 @@ def unwrap(owner: Any, name: str) -> None:
         delattr(owner, name)
     else:
         setattr(owner, name, method._tokprof_original)
+
+
+def _callable(owner: Any, method: Any) -> Any:
+    """Give what calls `method` as the program does: somebody's wrapper may want to be told its object."""
+    if type(method) is FunctionType or not isinstance(owner, type):
+        return method
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = method.__get__(self, type(self)) if hasattr(method, "__get__") else method
+        return bound(*args, **kwargs)
+
+    return call
 
 
 def _is_hook(method: Any) -> bool:

@@ -6,6 +6,7 @@ asyncio copies the context of a task's creator, so the scope needs nothing; but 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import weakref
 from collections.abc import Callable
@@ -70,10 +71,8 @@ def _create_task_hook(original: Any) -> Any:
 def _threadsafe_hook(original: Any) -> Any:
     def run_coroutine_threadsafe(coro: Any, loop: Any) -> Any:
         if own() is not None:
-            try:
+            with contextlib.suppress(TypeError):  # no coroutine: asyncio says so
                 _given[coro] = snapshot(2)
-            except TypeError:
-                pass  # no coroutine: asyncio says so
         return original(coro, loop)
 
     return run_coroutine_threadsafe

@@ -6,14 +6,16 @@ import base64
 import binascii
 import importlib
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 LIMIT = 256 * 1024 * 1024  # decoded bytes; more is no answer of a model but a bomb
+LAYERS = 5  # content encodings on top of each other; more is a bomb too
 TAIL = 64 * 1024
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _IDENTITY = frozenset({"", "identity", "none", "binary"})
 
 Feed = Callable[[bytes], bytes]
@@ -35,40 +37,42 @@ def decode(chunks: Iterable[bytes], encoding: str = "") -> bytes | None:
     Returns
     -------
     bytes or None
-        Whatever could be decoded; None for an encoding that is not known or whose library is not there.
+        As far as it came; empty where it is damaged or a bomb. None for an encoding that is not known or whose library
+        is not there.
     """
     names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in _IDENTITY]
-    parts = list(chunks)
+    if len(names) > LAYERS:
+        return None
+    wire = parts = list(chunks)
     for name in reversed(names):
         feed = _decoder(name)
         if feed is None:
             return None
         parts = [_drain(feed, parts)]
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    body = parts[0] if len(parts) == 1 else b"".join(parts)
+    if names and not _textual(body) and _textual(plain := b"".join(wire)) and plain[:32].isascii():
+        return plain  # the client has decoded it already
+    return body
 
 
 def _drain(feed: Feed, parts: list[bytes]) -> bytes:
     out: list[bytes] = []
     size = 0
-    for part in parts:
-        # small bites: what a decoder had ready when it met a fault is lost with the bite
-        for at in range(0, len(part), 4096):
-            try:
-                piece = feed(part[at : at + 4096])
-            except Exception:
-                if not out and _textual(body := b"".join(parts)):
-                    return body  # the client has decoded it already
-                return b"".join(out)
-            if piece:
-                out.append(piece)
-                size += len(piece)
-                if size > LIMIT:
-                    return b"".join(out)
+    try:
+        for part in parts:
+            for at in range(0, len(part), 4096):  # small bites, for a bomb
+                if piece := feed(part[at : at + 4096]):
+                    out.append(piece)
+                    size += len(piece)
+                    if size >= LIMIT:
+                        return b""
+    except Exception:
+        return b""  # what came before the fault is not proven either: a wrong digit is no fault of its own
     return b"".join(out)
 
 
 def _textual(body: bytes) -> bool:
-    return body.lstrip()[:1] in (b"{", b"[", b":") or body.startswith((b"data:", b"event:", b"id:", _BOM))
+    return body.lstrip()[:1] in (b"{", b"[", b":") or body.startswith((b"data:", b"event:", b"id:", BOM))
 
 
 def _decoder(name: str) -> Feed | None:
@@ -88,14 +92,22 @@ def _decoder(name: str) -> Feed | None:
 
 def _gzip() -> Feed:
     decoder = zlib.decompressobj(31)
+    held, over = b"", False
 
     def feed(data: bytes) -> bytes:
-        nonlocal decoder
-        out = decoder.decompress(data, LIMIT)
-        while decoder.eof and decoder.unused_data[:2] == b"\x1f\x8b":
-            rest = decoder.unused_data
-            decoder = zlib.decompressobj(31)
-            out += decoder.decompress(rest, LIMIT)
+        nonlocal decoder, held, over
+        data, held, out = held + data, b"", b""
+        while data and not over:
+            if decoder.eof:
+                if len(data) < 2:
+                    held = data
+                    break
+                if data[:2] != b"\x1f\x8b":
+                    over = True  # what follows the last member is ignored
+                    break
+                decoder = zlib.decompressobj(31)
+            out += decoder.decompress(data, LIMIT)
+            data = decoder.unused_data
         return out
 
     return feed
@@ -103,14 +115,18 @@ def _gzip() -> Feed:
 
 def _deflate() -> Feed:
     decoder: Any = None
+    held = b""
 
     def feed(data: bytes) -> bytes:
-        nonlocal decoder
+        nonlocal decoder, held
         if decoder is None:
+            data = held = held + data
+            if len(data) < 2:
+                return b""
             # RFC 9110 means zlib, some servers send the bare stream
-            wrapped = data[0] & 0x0F == 8 and (len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0)
+            wrapped = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
             decoder = zlib.decompressobj(15 if wrapped else -15)
-        return bytes(decoder.decompress(data, LIMIT))
+        return b"" if decoder.eof else bytes(decoder.decompress(data, LIMIT))
 
     return feed
 
@@ -125,15 +141,17 @@ def _brotli() -> Feed:
             continue
     if decoder is None:
         raise ImportError("brotli")
-    process: Feed = getattr(decoder, "process", None) or decoder.decompress
+    process: Callable[..., bytes] = getattr(decoder, "process", None) or decoder.decompress
+    # since 1.2 it can be kept from making gigabytes of one bite
+    limit = {"output_buffer_limit": 1024 * 1024} if hasattr(decoder, "can_accept_more_data") else {}
 
     def feed(data: bytes) -> bytes:
-        out = process(data)
-        while piece := process(b""):  # it may hold back what it has decoded
-            out += piece
-            if len(out) > LIMIT:
-                break
-        return out
+        out = [process(data, **limit)]
+        size = len(out[0])
+        while size < LIMIT and (piece := process(b"", **limit)):  # it may hold back what it has decoded
+            out.append(piece)
+            size += len(piece)
+        return b"".join(out)
 
     return feed
 
@@ -151,6 +169,11 @@ def _zstd() -> Feed:
 # --- JSON ----------------------------------------------------------------------------------------
 
 
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_DEPTH = 64  # of an answer of a model
+
+
 def load(data: bytes | str) -> Any:
     """Parse JSON; None where it is none."""
     try:
@@ -163,7 +186,7 @@ def tail_member(body: bytes, key: bytes) -> dict[str, Any] | None:
     """Members of the top-level object from the last `key` to the end, without parsing what comes before.
 
     What follows the key must parse, behind an opening brace, exactly to the end of the body: that proves
-    that the key is a member of the outermost object.
+    that the key is a member of the outermost object, if the body `is_whole`.
     """
     end = len(body)
     at = body.rfind(b'"' + key + b'"', max(0, end - TAIL))
@@ -171,6 +194,20 @@ def tail_member(body: bytes, key: bytes) -> dict[str, Any] | None:
         return None
     members = load(b"{" + body[at:])
     return members if isinstance(members, dict) else None
+
+
+def is_whole(body: bytes) -> bool:
+    """Whether a body is one object from its first byte to its last, by its brackets alone."""
+    bare = _STRING.sub(b"", body).removeprefix(BOM).strip()
+    if bare[:1] != b"{" or bare[-1:] != b"}" or b'"' in bare:
+        return False
+    inner = bare.translate(None, _NO_BRACKETS)[1:-1]
+    for _ in range(_DEPTH):
+        shorter = inner.replace(b"{}", b"").replace(b"[]", b"")
+        if len(shorter) == len(inner):
+            break
+        inner = shorter
+    return not inner
 
 
 def elements(body: bytes) -> list[Any]:
@@ -202,7 +239,7 @@ def sse_payloads(body: bytes) -> Iterator[bytes]:
     if b"\r" in body:
         body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     data: list[bytes] = []
-    for line in body.removeprefix(_BOM).split(b"\n"):
+    for line in body.removeprefix(BOM).split(b"\n"):
         if not line:
             if data:
                 yield b"\n".join(data)

@@ -36,6 +36,30 @@ _BEDROCK = re.compile(r"/model/([^/]+)/(converse|converse-stream|invoke|invoke-w
 _GOOGLE = re.compile(r"/(?:models|tunedModels|endpoints)/([^/:]+):(\w+)$")
 _AZURE = re.compile(r"/deployments/([^/]+)/")
 
+_RPC = re.compile(r"/(xai_api|google\.(?:ai\.generativelanguage|cloud\.aiplatform)\.v\w+)\.\w+/(\w+)$")
+
+# methods of gRPC services, xAI's and Google's: operation, kind, whether a call is a model's whatever it answers
+_METHODS = {
+    "xai_api": {
+        "GetCompletion": ("chat", "llm", True),
+        "GetCompletionChunk": ("chat", "llm", True),
+        "GetDeferredCompletion": ("chat", "llm", False),  # asked until the answer is there
+        "CompactContext": ("chat", "llm", True),
+        "SampleText": ("completions", "llm", True),
+        "SampleTextStreaming": ("completions", "llm", True),
+        "GenerateImage": ("images", "llm", True),
+        "Embed": ("embeddings", "embedding", True),
+    },
+    "google": {
+        "GenerateContent": ("generate_content", "llm", True),
+        "StreamGenerateContent": ("generate_content", "llm", True),
+        "EmbedContent": ("embeddings", "embedding", True),
+        "BatchEmbedContents": ("embeddings", "embedding", True),
+        "Predict": ("embeddings", "embedding", False),  # models of every kind; embeddings tell tokens
+    },
+}
+_STREAMS = ("GetCompletionChunk", "SampleTextStreaming", "StreamGenerateContent")
+
 # actions of Google's paths: operation, kind
 _ACTIONS = {
     "generateContent": ("generate_content", "llm"),
@@ -131,6 +155,8 @@ def never(host: str, path: str) -> bool:
 def endpoint(host: str, path: str) -> Endpoint | None:
     """Tell what the path says; None where it says nothing, or rules a model call out."""
     path = path.rstrip("/")
+    if remote := rpc(path):
+        return remote
     if found := _BEDROCK.search(path):
         return _bedrock(unquote(found[1]), found[2])
     if found := _GOOGLE.search(path):
@@ -147,6 +173,14 @@ def endpoint(host: str, path: str) -> Endpoint | None:
         deployment = _AZURE.search(path)
         return Endpoint(operation, kind, certain or known_host, deployment and unquote(deployment[1]))
     return None
+
+
+def rpc(path: str) -> Endpoint | None:
+    """Tell what the path of a gRPC method says; None for one of which no model is known."""
+    if not (found := _RPC.fullmatch(path)):
+        return None
+    known = _METHODS[found[1].partition(".")[0]].get(found[2])
+    return known and Endpoint(*known, stream=found[2] in _STREAMS)
 
 
 def _bedrock(model: str, action: str) -> Endpoint:

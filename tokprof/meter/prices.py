@@ -1,35 +1,47 @@
-"""Usage and model -> USD, by the price list of genai-prices (bundled data, no download)."""
+"""What calls cost, in USD: told by the provider, by prices of your own, or by the list of genai-prices.
+
+`tokprof.prices` is this module. The list comes with genai-prices; nothing is downloaded. Prices of your own win over
+the list, and what the provider itself says that a call cost wins over both.
+"""
 
 from __future__ import annotations
 
+import builtins
 import math
-from datetime import UTC, datetime
-from decimal import Decimal
-from functools import lru_cache
+import re
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokprof.meter import custom
+from tokprof.meter.body import load
+from tokprof.meter.custom import CustomPrice
+from tokprof.meter.listed import tariff
+from tokprof.meter.rates import Bands, Parts, Rates, band, cost
+from tokprof.meter.split import split
+from tokprof.meter.usage import billed
 from tokprof.span import Span, Usage
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo
+    from collections.abc import Mapping
+
+    from tokprof.meter.custom import Pattern
+
+__all__ = ["CustomPrice", "add", "clear", "free", "list", "remove"]
 
 NAN = math.nan
-# Of a host that is not known, only a name that nobody else can serve tells the price.
-_CLOSED = ("openai", "anthropic", "google", "x-ai")
-_OPEN = ("gpt-oss", "gemma", "openai/gpt-oss", "google/gemma", "gpt2", "gpt-2")
 _UNKNOWN = (NAN, NAN, NAN, NAN, NAN)
-# genai-prices' ids where they differ from the names of the OpenTelemetry conventions
-_PROVIDER_IDS = {
-    "aws.bedrock": "aws",
-    "azure.ai.openai": "azure",
-    "azure.ai.inference": "azure",
-    "gcp.gemini": "google",
-    "gcp.vertex_ai": "google",
-    "gcp.gen_ai": "google",
-    "mistral_ai": "mistral",
-    "moonshot_ai": "moonshotai",
-    "x_ai": "x-ai",
-}
+_NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
+
+# Inference that stays in one country; https://platform.claude.com/docs/en/manage-claude/data-residency
+_GEO = re.compile(r'"inference_geo":"([^"]*)"')
+_GEO_FACTORS = {"us": 1.1, "global": 1.0, "not_available": 1.0, "": 1.0}
+
+version = 0
+"""Number of times that prices were added or removed: what was priced before a change is priced anew."""
+
+_lock = threading.Lock()
+_custom: tuple[CustomPrice, ...] = ()
+_found: dict[tuple[str | None, ...], CustomPrice | None] = {}
 
 
 class Price(NamedTuple):
@@ -38,13 +50,141 @@ class Price(NamedTuple):
     Attributes
     ----------
     parts : tuple of 5 floats
-        Total, fresh input, output, cache reads, cache writes; NaN where not known.
+        Total, input (fresh tokens, and fees by the request or search), output, cache reads, cache writes; NaN where not
+        known. The four add up to the total.
     source : str
-        ``reported``, ``priced`` or ``missing``.
+        ``reported``, ``priced``, ``custom``, ``cached`` or ``missing``.
     """
 
-    parts: tuple[float, float, float, float, float]
+    parts: Parts
     source: str
+
+
+def add(
+    pattern: Pattern,
+    *,
+    input: float | None = None,
+    output: float | None = None,
+    cache_read: float | None = None,
+    cache_write: float | None = None,
+    cache_write_1h: float | None = None,
+    reasoning: float | None = None,
+    input_audio: float | None = None,
+    output_audio: float | None = None,
+    input_image: float | None = None,
+    output_image: float | None = None,
+    request: float | None = None,
+    web_search: float | None = None,
+    thresholds: Mapping[int, Mapping[str, float]] | None = None,
+    provider: str | None = None,
+    host: Pattern | None = None,
+    service_tier: str | None = None,
+) -> CustomPrice:
+    """Add a price for a model; profiles that already exist are priced anew when they are next looked at.
+
+    Parameters
+    ----------
+    pattern : str or re.Pattern
+        Name of the model, or a regular expression that matches all of it: ``"gpt-4o"`` is not ``"gpt-4o-mini"``,
+        ``"gpt-4o.*"`` is both. Upper and lower case are one, unless you give a compiled pattern. It is compared with
+        the model that answered and with the one that was asked for.
+    input, output : float, optional
+        USD a million tokens. A call that has tokens without a price has no known cost.
+    cache_read, cache_write, cache_write_1h : float, optional
+        USD a million tokens of input read from a cache, written to it, and written to live for an hour. Without them
+        they cost what `input` does, and the last what `cache_write` does.
+    reasoning, input_audio, output_audio, input_image, output_image : float, optional
+        USD a million tokens of these kinds; without them they cost what `input` and `output` do. A call that does not
+        tell how much of its output is of a kind that has a price has no known cost.
+    request, web_search : float, optional
+        USD a call, and USD a search that the provider makes for it. Without the latter, a call with searches has no
+        known cost.
+    thresholds : dict, optional
+        Prices that differ above a number of input tokens, for the whole call:
+        ``{200_000: {"input": 6, "output": 22.5}}``.
+    provider : str, optional
+        Only calls to this provider, by its name in ``prof.df``.
+    host : str or re.Pattern, optional
+        Only calls to this host, with or without its port.
+    service_tier : str, optional
+        Only calls in this tier; without it the price holds in all of them.
+
+    Returns
+    -------
+    CustomPrice
+        For `remove`. Of several prices for a call, the last one added holds.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a price that is no finite number of dollars, an empty pattern, or one that is no regular expression.
+    """
+    prices: dict[str, Any] = {
+        "input": input,
+        "output": output,
+        "cache_read": cache_read,
+        "cache_write": cache_write,
+        "cache_write_1h": cache_write_1h,
+        "reasoning": reasoning,
+        "input_audio": input_audio,
+        "output_audio": output_audio,
+        "input_image": input_image,
+        "output_image": output_image,
+        "request": request,
+        "web_search": web_search,
+    }
+    made = custom.make(pattern, prices, thresholds, provider, host, service_tier)
+    _set((*_custom, made))
+    return made
+
+
+def free(host: Pattern) -> CustomPrice:
+    r"""Say that calls to a host cost nothing, whatever the model: of a server of your own.
+
+    Parameters
+    ----------
+    host : str or re.Pattern
+        Name of the host, or a regular expression that matches all of it, with or without its port:
+        ``"localhost"``, ``"localhost:11434"``, ``r"localhost|127\.0\.0\.1"``.
+
+    Returns
+    -------
+    CustomPrice
+        For `remove`.
+    """
+    made = custom.free(host)
+    _set((*_custom, made))
+    return made
+
+
+def remove(price: CustomPrice | str) -> None:
+    """Take a price back.
+
+    Parameters
+    ----------
+    price : CustomPrice or str
+        What `add` or `free` returned, or the pattern or host that was given to them: then all prices with it.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such price.
+    """
+    left = tuple(each for each in _custom if not (each is price or price in _names(each)))
+    if len(left) == len(_custom):
+        there = ", ".join(repr(name) for each in _custom for name in _names(each))
+        raise ValueError(f"there is no price {price!r}; " + (f"there are {there}" if there else "none was added"))
+    _set(left)
+
+
+def clear() -> None:
+    """Take back all prices that were added."""
+    _set(())
+
+
+def list() -> builtins.list[CustomPrice]:
+    """Give the prices that were added, oldest first."""
+    return [*_custom]
 
 
 def price(span: Span) -> Price:
@@ -52,131 +192,97 @@ def price(span: Span) -> Price:
 
     A call whose input or output is not known has no price: a part of one would pass for the whole.
     """
-    parts = _listed(span)
-    if span.cost is not None:
-        return Price((span.cost, *(parts or _UNKNOWN)[1:]), span.cost_source or "reported")
-    return Price(parts, "priced") if parts else Price(_UNKNOWN, "missing")
+    if span.cost is None:
+        own = _own(span) if _custom else None
+        parts = _parts(span, own)
+        if parts is None:
+            return Price(_UNKNOWN, "missing")
+        return Price(parts, "priced" if own is None else "custom")
+    source = span.cost_source or "reported"
+    if not span.cost:
+        return Price(_NOTHING, source)
+    return Price(_shared_out(span.cost, _parts(span, _own(span) if _custom else None)), source)
 
 
-def _listed(span: Span) -> tuple[float, float, float, float, float] | None:
+def _names(price: CustomPrice) -> tuple[str, ...]:
+    """By what a price can be called: its pattern, or the host that is free."""
+    return (price.pattern,) if price.pattern != ".*" or price.host is None else (price.host,)
+
+
+def _set(prices: tuple[CustomPrice, ...]) -> None:
+    global _custom, _found, version
+    with _lock:
+        _custom, _found = prices, {}
+        version += 1
+
+
+def _own(span: Span) -> CustomPrice | None:
+    """Last price added that holds for a call."""
+    found = _found
+    key = (span.model, span.request_model, span.provider, span.service_tier, span.host)
+    try:
+        return found[key]
+    except KeyError:
+        if len(found) > 4096:
+            found.clear()
+        made = found[key] = next((each for each in reversed(_custom) if each.matches(*key)), None)
+        return made
+
+
+def _parts(span: Span, own: CustomPrice | None) -> Parts | None:
     usage = span.usage
-    if usage is None or usage.input_tokens is None or (usage.output_tokens is None and span.kind == "llm"):
-        return None
-    provider = _PROVIDER_IDS.get(span.provider or "", span.provider)
-    for model in dict.fromkeys((span.model, span.request_model)):
-        if model and (listed := _model(model, provider)):
-            at = datetime.fromtimestamp(span.start / 1e9, UTC)
-            return _parts(listed, usage, at)
-    return None
-
-
-@lru_cache(maxsize=1024)
-def _model(model: str, provider: str | None) -> ModelInfo | None:
-    """Find the model in its provider's list; only where the host tells no provider, by the name of the model."""
-    from genai_prices.data_snapshot import get_snapshot
-
-    # `None` lets the list guess the maker by the name; it does not know that of OpenAI's embedding models
-    for maker in (provider,) if provider else (None, "openai"):
-        try:
-            found, listed = get_snapshot().find_provider_model(model, None, maker, None)
-        except LookupError:
-            continue
-        if provider or (found.id in _CLOSED and not model.lower().startswith(_OPEN)):
-            return listed
-    return None
-
-
-def _parts(model: ModelInfo, usage: Usage, at: datetime) -> tuple[float, float, float, float, float] | None:
-    prices = model.get_prices(at)
-    tokens_in, tokens_out = usage.input_tokens or 0, usage.output_tokens or 0
-    rates = _flat(prices) or _rates(prices, tokens_in)
-    if rates.fresh is None or (rates.out is None and tokens_out):
-        return None
-    read, write, long = (min(n or 0, tokens_in) for n in _cached(usage))
-    for_read = read * rates.read
-    for_write = (write - min(long, write)) * rates.write + min(long, write) * rates.long
-    fresh = max(0, tokens_in - read - write) * rates.fresh
-    out = tokens_out * (rates.out or 0.0)
-    if rates.rare or _rare(usage):
-        listed = _calculated(prices, usage)
+    bands: Bands | None
+    factor = 1.0
+    if own is not None:
+        bands = own.bands
+    else:
+        if usage is None:
+            return None
+        provider, raw = span.provider, span.usage_raw
+        listed = tariff(span.model, span.request_model, provider, span.service_tier)
         if listed is None:
             return None
-        fresh = max(0.0, float(listed["input_price"]) - for_read - for_write)
-        out = float(listed["output_price"])
-        return float(listed["total_price"]), fresh, out, for_read, for_write
-    return fresh + out + for_read + for_write, fresh, out, for_read, for_write
+        bands = listed.at(span.start)
+        if raw is not None and provider == "anthropic" and (geo := _GEO.search(raw)) is not None:
+            factor = _GEO_FACTORS.get(geo[1], NAN)
+        elif raw is not None and provider == "cohere" and "billed_units" in raw:
+            usage = billed(load(raw.encode()) or {}) or usage
+    if bands is None or (len(bands) > 1 and span.count > 1):
+        return None  # of a row that stands for many calls, nobody tells which of them were long
+    rates = bands[0][1] if len(bands) == 1 else band(bands, usage.input_tokens if usage else None)
+    parts = cost(rates, usage or Usage(), span.kind != "llm", _split(span, rates) if rates.kinds else None, span.count)
+    if parts is None or factor == 1.0:
+        return parts
+    return None if math.isnan(factor) else _scaled(parts, factor, _fees(rates, usage))
 
 
-def _cached(usage: Usage) -> tuple[int | None, int | None, int | None]:
-    return usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens
-
-
-def _rare(usage: Usage) -> bool:
-    """Whether there are tokens with a price of their own beside plain text and cache."""
-    return bool(
-        usage.input_audio_tokens or usage.output_audio_tokens or usage.input_image_tokens or usage.output_image_tokens
-    )
-
-
-class _Rates(NamedTuple):
-    """USD a token; `rare` where the list charges for other units too."""
-
-    fresh: float | None
-    out: float | None
-    read: Any
-    write: Any
-    long: Any
-    rare: bool
-
-
-_flats: dict[int, tuple[Any, _Rates | None]] = {}  # by id of the prices, which are kept so that the id stays theirs
-
-
-def _flat(prices: Any) -> _Rates | None:
-    """Rates that hold for a call of any size; None for prices in tiers."""
-    known = _flats.get(id(prices))
-    if known is None:
-        tiers = any(hasattr(value, "tiers") for value in vars(prices).values())
-        if len(_flats) > 1024:
-            _flats.clear()
-        known = _flats[id(prices)] = (prices, None if tiers else _rates(prices, 0))
-    return known[1]
-
-
-def _rates(prices: Any, input_tokens: int) -> _Rates:
-    fresh = _rate(prices, "input_mtok", input_tokens)
-    write = _rate(prices, "cache_write_mtok", input_tokens, fresh)
-    return _Rates(
-        fresh,
-        _rate(prices, "output_mtok", input_tokens),
-        _rate(prices, "cache_read_mtok", input_tokens, fresh),
-        write,
-        _rate(prices, "cache_write_1h_mtok", input_tokens, write),
-        any(getattr(prices, name, None) is not None for name in ("requests_kcount", "output_reasoning_mtok")),
-    )
-
-
-def _calculated(prices: Any, usage: Usage) -> Any:
-    """Leave the arithmetic of the rarer units to genai-prices (about 100 us; the plain case above takes 5)."""
-    from genai_prices import Usage as Listed
-
-    names = (name for name in Usage.__slots__ if name != "reasoning_tokens")
-    known = {name: value for name in names if (value := getattr(usage, name)) is not None}
-    try:
-        return prices.calc_price(Listed(**known))
-    except (ValueError, TypeError, LookupError):
+def _split(span: Span, rates: Rates) -> Any:
+    """Read modalities from the provider's own object, where `Usage` does not hold what matters."""
+    usage, raw = span.usage, span.usage_raw
+    if usage is None or raw is None:
         return None
+    mixed = usage.cache_read_tokens and (usage.input_audio_tokens or usage.input_image_tokens)
+    if not (mixed or rates.odd):
+        return None
+    told = load(raw.encode())
+    return split(told) if isinstance(told, dict) else None
 
 
-def _rate(prices: Any, name: str, input_tokens: int, default: float | None = None) -> Any:
-    """USD a token, in the tier that `input_tokens` puts the whole call in."""
-    value = getattr(prices, name, None)
-    if value is None:
-        return default
-    if isinstance(value, Decimal | int | float):
-        return float(value) / 1e6
-    rate = value.base
-    for tier in value.tiers:
-        if input_tokens > tier.start:
-            rate = tier.price
-    return float(rate) / 1e6
+def _fees(rates: Rates, usage: Usage | None) -> float:
+    return rates.fee + ((usage.web_searches if usage else None) or 0) * (rates.search or 0.0)
+
+
+def _scaled(parts: Parts, factor: float, fees: float) -> Parts:
+    """Multiply what tokens cost, not the fees."""
+    _, fresh, out, read, write = parts
+    fresh = (fresh - fees) * factor + fees
+    out, read, write = out * factor, read * factor, write * factor
+    return fresh + out + read + write, fresh, out, read, write
+
+
+def _shared_out(told: float, parts: Parts | None) -> Parts:
+    """Share a cost that the provider told among the parts, as the prices would."""
+    if parts is None or not parts[0]:
+        return told, NAN, NAN, NAN, NAN
+    share = told / parts[0]
+    return told, parts[1] * share, parts[2] * share, parts[3] * share, parts[4] * share

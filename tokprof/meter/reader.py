@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from tokprof.meter.body import decode, load, tail_member
+from tokprof.meter import headers
+from tokprof.meter.body import BOM, decode, is_whole, load, tail_member
 from tokprof.meter.endpoints import Endpoint, endpoint, may_be_call, never
 from tokprof.meter.providers import provider
 from tokprof.meter.shapes import Told, error_of
 from tokprof.meter.stream import Events, first_token, framing, read_array, read_frames, read_lines
-from tokprof.meter.usage import tally
+from tokprof.meter.usage import hidden, tally
 from tokprof.span import Draft, Exchange, Reading
 
 __all__ = ["may_be_call", "read"]
@@ -24,10 +26,11 @@ _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 _PROMPTS = ("messages", "input", "prompt", "contents", "inputs", "texts", "documents", "query", "message")
 _REQUEST_KEYS = (b"model", b"stream")
-_ANSWER_KEYS = (b"model", b"meta", b"usageMetadata", b"usage", b"prompt_eval_count")
+_ANSWER_KEYS = (b"model", b"service_tier", b"tool_usage", b"meta", b"usageMetadata", b"usage", b"prompt_eval_count")
 _HEAD_MODEL = re.compile(
     rb'\s*\{\s*(?:"\w+"\s*:\s*(?:"[^"\\]*"|[0-9.]+|null|true|false)\s*,\s*){0,8}"model"\s*:\s*"([^"\\]+)"'
 )
+_LONG = 256  # characters; longer is no name of a model, and no reason
 _CLAIMS = ("reported", "derived")
 _TICKS = 10_000_000_000  # xAI tells its cost in these parts of a dollar
 
@@ -68,6 +71,7 @@ def _read(exchange: Exchange) -> Reading | None:
         return None
     request = _request(exchange)
     body = decode(exchange.chunks, exchange.content_encoding)
+    body = body and body.removeprefix(BOM)
     frame = framing(exchange.content_type, body) if body else ""
     told = Told()
     if body:
@@ -90,10 +94,10 @@ def _report(
         operation=place.operation,
         kind=place.kind,
         provider=provider(exchange.host),
-        model=place.model if bedrock else told.model,
-        request_model=place.model if bedrock or not isinstance(asked, str) else asked,
-        finish_reason=told.finish,
-        service_tier=told.tier,
+        model=place.model if bedrock else _word(told.model),
+        request_model=place.model if bedrock or not isinstance(asked, str) else _word(asked),
+        finish_reason=_word(told.finish),
+        service_tier=_word(told.tier),
         error=told.error,
     )
     if body:
@@ -105,6 +109,8 @@ def _report(
         reading.stream = reading.stream and frame != "json"
         return reading
     _meter(reading, exchange.headers, told)
+    told.bill(reading.usage)
+    _bill(reading, exchange, told)
     if reading.source not in _CLAIMS:
         model = reading.model or reading.request_model
         reading.draft = Draft(
@@ -120,6 +126,39 @@ def _report(
     if reading.stream and body and exchange.content_encoding in ("", "identity"):
         reading.first_token_at = first_token(exchange.chunks, body, frame)
     return reading
+
+
+def _bill(reading: Reading, exchange: Exchange, told: Told) -> None:
+    """Take in what headers tell of money, and what else was billed than the run that answers."""
+    known = exchange.headers
+    if known:
+        reading.cost = headers.cost(known) if reading.cost is None else reading.cost
+        tier = headers.tier(known)
+        if tier is not None and reading.service_tier in (None, "default"):
+            reading.service_tier = tier
+    if exchange.cached or (known and headers.cached(known)):
+        reading.cost, reading.cost_source = 0.0, "cached"
+        return
+    for run in (*hidden(told.usage), *told.beside):
+        raw = dict(run.raw)
+        if "inference_geo" in told.usage:
+            raw.setdefault("inference_geo", told.usage["inference_geo"])  # it has a price
+        reading.more.append(
+            replace(
+                reading,
+                operation=run.kind,
+                kind="llm",
+                model=_word(run.model) or reading.model,
+                request_model=_word(run.model) or reading.request_model,
+                finish_reason=None,
+                usage=run.usage,
+                source="reported",
+                usage_raw=_dump(raw),
+                cost=None,
+                draft=None,
+                more=[],
+            )
+        )
 
 
 def _take_in(told: Told, body: bytes, frame: str, place: Endpoint | None) -> None:
@@ -145,11 +184,14 @@ def _take_in(told: Told, body: bytes, frame: str, place: Endpoint | None) -> Non
 
 def _answer(body: bytes) -> Any:
     if len(body) < BIG:
-        return load(body.removeprefix(b"\xef\xbb\xbf"))
+        return load(body)
     found = _ends(body, _ANSWER_KEYS)
-    if found is None or not found.keys() & {"usage", "usageMetadata", "meta", "prompt_eval_count"}:
-        return load(body) if len(body) < HUGE else found
-    return found
+    tells = found is not None and found.keys() & {"usage", "usageMetadata", "meta", "prompt_eval_count"}
+    if tells and is_whole(body):
+        return found
+    if len(body) < HUGE:
+        return load(body)
+    return None if tells else found
 
 
 def _ends(body: bytes, keys: tuple[bytes, ...]) -> dict[str, Any] | None:
@@ -179,7 +221,7 @@ def _asks(request: Mapping[str, Any]) -> bool:
     return isinstance(request.get("model"), str) and any(key in request for key in _PROMPTS)
 
 
-def _meter(reading: Reading, headers: Mapping[str, str], told: Told) -> None:
+def _meter(reading: Reading, known: Mapping[str, str], told: Told) -> None:
     single = reading.kind in ("embedding", "reranker")
     if told.usage:
         reading.usage_raw = _dump(told.usage)
@@ -190,7 +232,7 @@ def _meter(reading: Reading, headers: Mapping[str, str], told: Told) -> None:
             reading.usage, reading.source = usage, source if told.final else "partial"
             if told.final and usage.total_tokens is not None:
                 return
-    for raw in (told.metrics, _counts(headers)):
+    for raw in (told.metrics, _counts(known)):
         counted = tally(raw, single)
         if counted is not None and (reading.source not in _CLAIMS or counted[0].total_tokens is not None):
             reading.usage, reading.source = counted
@@ -198,22 +240,27 @@ def _meter(reading: Reading, headers: Mapping[str, str], told: Told) -> None:
             return
 
 
-def _counts(headers: Mapping[str, str]) -> dict[str, Any]:
+def _counts(known: Mapping[str, str]) -> dict[str, Any]:
     """Read what Bedrock tells in headers, by the names that it uses in bodies."""
     found: dict[str, Any] = {}
-    for header, key in _COUNTS:
-        value = headers.get(header)
+    for header, key in COUNTS:
+        value = known.get(header)
         if value is not None and value.isascii() and value.isdigit() and len(value) < 17:
             found[key] = int(value)
     return found
 
 
-_COUNTS = (
+COUNTS = (
     ("x-amzn-bedrock-input-token-count", "inputTokenCount"),
     ("x-amzn-bedrock-output-token-count", "outputTokenCount"),
     ("x-amzn-bedrock-cache-read-input-token-count", "cacheReadInputTokenCount"),
     ("x-amzn-bedrock-cache-write-input-token-count", "cacheWriteInputTokenCount"),
 )
+
+
+def _word(text: str | None) -> str | None:
+    """Shorten what is no name, and replace lone surrogates: who prints one fails."""
+    return text and text[:_LONG].encode("utf-8", "replace").decode()
 
 
 def _dump(raw: Mapping[str, Any]) -> str | None:
@@ -249,6 +296,6 @@ def _dollars(value: object) -> float | None:
 def _refusal(status: int, told: str | None, body: bytes | None) -> str:
     """Tell how a request was refused: the status, with the provider's code for it where there is one."""
     if told is None and body:
-        answer = load(body[:BIG].removeprefix(b"\xef\xbb\xbf"))
+        answer = load(body[:BIG])
         told = error_of(answer[0] if isinstance(answer, list) and answer else answer)
     return f"HTTP {status}" if told in (None, "error") else f"HTTP {status}: {told}"

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tokprof.meter.usage import shape_of
+from tokprof.meter.usage import Hidden, shape_of, tally
+from tokprof.span import Usage
 
 Event = dict[str, Any]
 
@@ -20,6 +21,9 @@ _FLAT = (
 _FINAL_RESPONSES = ("response.completed", "response.incomplete", "response.failed", "response.done")
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}")  # a word for machines; what has blanks may quote the prompt
 _METRICS = "amazon-bedrock-invocationMetrics"
+_TRAFFIC = {1: "on_demand", 2: "provisioned_throughput"}  # proto-REST clients send the number of the enumeration
+_AFRESH = ("prompt_tokens", "promptTokenCount")  # usage that tells these tells everything up to there
+_ORDINARY = (None, "standard", "default")
 
 # `object` of an answer -> operation, kind
 _OBJECTS = {
@@ -45,6 +49,16 @@ class Told:
         Bedrock's own counts, good where the vendor's payload tells none.
     final : bool
         Whether `usage` is that of the whole answer, not a first or running count.
+    tier : str or None
+        The service tier, in the provider's words and lower case.
+    counted : bool
+        Whether one of Anthropic's running counts told the output.
+    unfinished : set of int
+        Choices of which the last event seen was not their end.
+    searches : int or None
+        Web searches that are told outside the usage object.
+    beside : list of Hidden
+        Runs of another model that are told and billed outside the usage object: pictures that a tool made.
     operation, kind : str or None
         What the answer says that it is.
     """
@@ -52,8 +66,13 @@ class Told:
     usage: Event = field(default_factory=dict)
     metrics: Event = field(default_factory=dict)
     final: bool = False
+    counted: bool = False
+    unfinished: set[int] = field(default_factory=set)
     model: str | None = None
     tier: str | None = None
+    searches: int | None = None
+    beside: list[Hidden] = field(default_factory=list)
+    queries: set[str] = field(default_factory=set)
     finish: str | None = None
     error: str | None = None
     operation: str | None = None
@@ -68,15 +87,32 @@ class Told:
             self.error = error
         if isinstance(metrics := event.get(_METRICS), dict):
             merge(self.metrics, metrics)
+        if (tier := _tier(event)) is not None:
+            self.tier = tier
+        if "candidates" in event:
+            self._grounded(event["candidates"])
+        elif not stream or kind in _FINAL_RESPONSES:
+            self._tools(event if event.get("object") == "response" else _dict(event.get("response")))
+        if stream and "choices" in event:
+            self._choose(event["choices"])
         found = _usage(event, kind, stream)
         if found is None:
+            self.final = self.final or (kind == "message_stop" and self.counted)
             return
         if stream and "generated_token_count" in found:
             # watsonx: the input is told once, and zero from then on
             found = {key: _higher(value, self.usage.get(key)) for key, value in found.items()}
+        before, self.usage = self.usage, dict(self.usage)
+        if kind == "message_start" or any(found.get(key) is not None for key in _AFRESH):
+            self.usage = {}
         merge(self.usage, found)
-        if not stream or _is_final(event, kind):
+        if (tier := _tier_of(self.usage)) is not None:
+            self.tier = tier
+        self.counted = kind == "message_delta" and found.get("output_tokens") is not None
+        if not stream or (_is_final(event, kind) and not (self.unfinished and event.get("choices"))):
             self.final = True
+        elif self.usage != before:
+            self.final = False
 
     def _identify(self, event: Event, kind: object) -> None:
         if self.model is None:
@@ -98,6 +134,42 @@ class Told:
                     known = ("embeddings", "embedding")
             if known is not None:
                 self.operation, self.kind = known
+
+    def _choose(self, choices: object) -> None:
+        """Note which choices go on: the count at the end of one is not that of all."""
+        for choice in map(_dict, choices if isinstance(choices, list) else ()):
+            if type(index := choice.get("index")) is int:
+                (self.unfinished.discard if choice.get("finish_reason") else self.unfinished.add)(index)
+
+    def bill(self, usage: Usage) -> None:
+        """Add to a usage what was billed with it and told elsewhere in the answer."""
+        if self.searches is not None:
+            usage.web_searches = self.searches
+
+    def _grounded(self, candidates: object) -> None:
+        """Count Gemini's distinct search queries; empty ones are not billed."""
+        for candidate in candidates if isinstance(candidates, list) else ():
+            queries = _dict(_dict(candidate).get("groundingMetadata")).get("webSearchQueries")
+            if isinstance(queries, list):
+                self.queries.update(query for query in queries if isinstance(query, str) and query)
+                self.searches = len(self.queries)
+
+    def _tools(self, response: Event) -> None:
+        """Count what tools of the Responses API did and cost."""
+        used = _dict(response.get("tool_usage"))
+        told = _dict(used.get("web_search")).get("num_requests")
+        output = response.get("output")
+        calls = [_dict(item) for item in output] if isinstance(output, list) else []
+        if type(told) is int and told >= 0:
+            self.searches = told
+        elif found := sum(_is_search(item) for item in calls):
+            self.searches = found
+        pictures = _dict(used.get("image_gen"))
+        if pictures and (counted := tally(pictures)) is not None:
+            tools = response.get("tools")
+            models = [_dict(tool).get("model") for tool in tools] if isinstance(tools, list) else []
+            model = next((name for name in models if isinstance(name, str)), None)
+            self.beside = [Hidden("image_gen", model, counted[0], pictures)]
 
     def _finish(self, event: Event) -> None:
         reason = _reason(event)
@@ -124,6 +196,8 @@ def _usage(event: Event, kind: object, stream: bool) -> Event | None:
         found = event.get("usageMetadata")
     if not isinstance(found, dict):
         found = _dict(event.get("x_groq")).get("usage")
+    if not isinstance(found, dict):
+        found = _dict(event.get("response")).get("usage")  # an answer of xAI's that was asked for until it was there
     if isinstance(found, dict):
         return found if shape_of(found) is not None else None
     for meta in (event.get("meta"), _dict(event.get("response")).get("meta")):
@@ -153,17 +227,52 @@ def _flat(event: Event) -> Event | None:
     return None
 
 
+def _tier(event: Event) -> str | None:
+    """Service tier that an answer or event tells beside its usage."""
+    told = event.get("service_tier")
+    if told is None and isinstance(response := event.get("response"), dict):
+        told = response.get("service_tier")
+    if isinstance(told, str):
+        return told.lower().removeprefix("service_tier_")  # of xAI's enumeration
+    if "serviceTier" in event or "performanceConfig" in event:
+        latency = _dict(event.get("performanceConfig")).get("latency")
+        told = _dict(event.get("serviceTier")).get("type")
+        if isinstance(latency, str) and latency != "standard" and told in _ORDINARY:
+            return latency.lower()
+        return told.lower() if isinstance(told, str) else None
+    return None
+
+
+def _tier_of(usage: Event) -> str | None:
+    """Service tier that a usage object tells: Anthropic's, with its fast mode, and Gemini's."""
+    tier = usage.get("service_tier") or usage.get("serviceTier") or usage.get("trafficType")
+    if isinstance(tier, int):
+        tier = _TRAFFIC.get(tier)
+    speed = usage.get("speed")
+    if isinstance(speed, str) and speed not in _ORDINARY and tier in _ORDINARY:
+        return speed.lower()
+    return tier.lower() if isinstance(tier, str) else None
+
+
+def _is_search(item: Event) -> bool:
+    """Whether an item of output is a web search that is billed: one that opens or reads a page is not."""
+    if item.get("type") != "web_search_call" or item.get("status") == "failed":
+        return False
+    return _dict(item.get("action")).get("type") in (None, "search")
+
+
 def _is_final(event: Event, kind: object) -> bool:
     """Whether the usage of this event of a stream is the last word."""
     if isinstance(kind, str):
         if kind == "message_start":
             return False
         if kind == "message_delta":
-            return _dict(event.get("usage")).get("output_tokens") is not None
+            ended = _dict(event.get("delta")).get("stop_reason") is not None
+            return ended and _dict(event.get("usage")).get("output_tokens") is not None
         return True
     if "choices" in event:
         return not event["choices"] or _reason(event) is not None
-    if "candidates" in event or "usageMetadata" in event:
+    if "candidates" in event or "usageMetadata" in event or "outputs" in event:
         return _reason(event) is not None
     if "generation_token_count" in event:
         return event.get("stop_reason") is not None
@@ -213,7 +322,8 @@ def _reason(event: Event) -> str | None:
     if status in ("completed", "incomplete", "failed", "cancelled"):
         return str(status)
     feedback = _dict(event.get("promptFeedback"))
-    return str(feedback["blockReason"]) if "blockReason" in feedback else None
+    blocked = feedback.get("blockReason")
+    return str(blocked) if isinstance(blocked, str | int) else None
 
 
 def error_of(event: Any) -> str | None:
@@ -248,6 +358,8 @@ def _dict(value: Any) -> Event:
 
 
 def _higher(new: Any, old: Any) -> Any:
+    if not new:
+        return old
     return max(new, old) if type(new) is int and type(old) is int else new
 
 

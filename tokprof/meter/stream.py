@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from tokprof.meter.body import aws_frames, elements, load, sse_payloads
+from tokprof.meter.body import BOM, aws_frames, elements, load, sse_payloads
 
 HEAD, TAIL = 2, 4  # events that are always read: who answers, and how it ended
 EARLY = 256 * 1024  # bytes in which the first token is looked for
@@ -24,6 +24,10 @@ _TOKEN = re.compile(
 _DELTA = re.compile(rb'"response\.[a-z_.]+\.delta"')
 
 
+_NEAR = 8  # lines around a line of data in which its event begins and ends
+_ENDS = (b"", b"}", BOM[-1:])  # what comes before a line of JSON that is a document of its own
+
+
 class Events(NamedTuple):
     """Events that tell something, in their order, and whether the stream said that it is done."""
 
@@ -35,7 +39,7 @@ def framing(content_type: str, body: bytes) -> str:
     """``json``, ``sse``, ``ndjson`` or ``eventstream``, by the content type and a look at the body."""
     if "amazon.eventstream" in content_type:
         return "json" if body[:1] in (b"{", b"[") else "eventstream"
-    start = body[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = body[:64].removeprefix(BOM).lstrip()
     if start.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
         return "sse"
     if "ndjson" in content_type or "stream+json" in content_type or "jsonl" in content_type:
@@ -52,7 +56,7 @@ def framing(content_type: str, body: bytes) -> str:
 def read_lines(body: bytes, sse: bool) -> Events:
     """Telling events of server-sent events or of JSON lines."""
     prefix = b"data:" if sse else b""
-    if sse and b"\r" in body and b"\n" not in body:
+    if sse and b"\r" in body and body.count(b"\r") != body.count(b"\r\n"):
         return _by_the_book(body)
     starts = dict.fromkeys(_head(body, prefix))
     hits = [match.start() for match in _USAGE.finditer(body)]
@@ -77,13 +81,37 @@ def read_lines(body: bytes, sse: bool) -> Events:
         event = load(line[len(prefix) :])
         if isinstance(event, dict):
             told.append(event)
-        elif sse and event is None and end >= 0 and b"[DONE]" not in line[:16]:
-            return _by_the_book(body)
+            alone = _is_event(body, at, end) if sse else body[max(0, at - 64) : at].rstrip()[-1:] in _ENDS
+        else:
+            alone = event is not None or end < 0 or not line.strip() or (sse and b"[DONE]" in line[:16])
+        if not alone:
+            return _by_the_book(body) if sse else Events([])
     return Events(told, done)
 
 
+def _is_event(body: bytes, at: int, end: int) -> bool:
+    """Whether the line of data from `at` to `end` is all the data of its event; False where that is not plain."""
+    for _ in range(_NEAR):
+        if at == 0:
+            break
+        at = body.rfind(b"\n", 0, at - 1) + 1
+        if body.startswith((b"\n", b"\r\n"), at):
+            break
+        if body.startswith((b"data", BOM + b"data"), at):
+            return False
+    else:
+        return False
+    for _ in range(_NEAR):
+        if end < 0 or body.startswith((b"\n", b"\r\n"), end + 1):
+            return True
+        if body.startswith(b"data", end + 1):
+            return False
+        end = body.find(b"\n", end + 1)
+    return False
+
+
 def _head(body: bytes, prefix: bytes) -> Iterator[int]:
-    at = 3 if body.startswith(b"\xef\xbb\xbf") else 0
+    at = 3 if body.startswith(BOM) else 0
     found = 0
     for _ in range(8 * HEAD):
         if body.startswith(prefix, at) and not body.startswith((b"\n", b"\r"), at):
@@ -113,9 +141,18 @@ def _tail(body: bytes, prefix: bytes) -> Iterator[int]:
 
 def _by_the_book(body: bytes) -> Events:
     """Every event framed as the specification says, those that may tell something parsed."""
-    payloads = list(sse_payloads(body))
+    payloads: list[bytes] = []
+    for payload in sse_payloads(body):
+        payloads += _lines(payload) if b"\n" in payload else (payload,)
     done = any(payload.strip() == b"[DONE]" for payload in payloads[-TAIL:])
     return Events(_parse(payloads), done)
+
+
+def _lines(payload: bytes) -> list[bytes]:
+    """Split data that is no JSON, but has some on every line, as of servers that end events with one newline."""
+    lines = payload.split(b"\n")
+    objects = all(line[:1] == b"{" and line.rstrip()[-1:] == b"}" for line in lines[:-1])
+    return lines if objects and load(payload) is None else [payload]
 
 
 def _parse(payloads: Sequence[bytes]) -> list[dict[str, Any]]:

@@ -32,6 +32,8 @@ class Shape(NamedTuple):
         Whether the input excludes cache reads and writes.
     modalities : tuple of paths
         Objects of counts by modality: of the input, and of the output.
+    cached_modalities : tuple of paths
+        The same, of what was read from a cache.
     """
 
     input: Paths
@@ -45,6 +47,7 @@ class Shape(NamedTuple):
     output_more: Paths = ()
     cache_apart: bool = False
     modalities: tuple[Paths, Paths] = ((), ())
+    cached_modalities: Paths = ()
 
 
 _CHAT = Shape(
@@ -70,6 +73,7 @@ _CHAT = Shape(
         (("prompt_tokens_details",), ("prompt_token_details",)),
         (("completion_tokens_details",),),
     ),
+    cached_modalities=(("prompt_tokens_details", "cached_tokens_details"),),
 )
 _RESPONSES = Shape(
     input=(("input_tokens",),),
@@ -81,6 +85,10 @@ _RESPONSES = Shape(
     modalities=(
         (("input_tokens_details",), ("input_token_details",)),
         (("output_tokens_details",), ("output_token_details",)),
+    ),
+    cached_modalities=(
+        ("input_tokens_details", "cached_tokens_details"),
+        ("input_token_details", "cached_tokens_details"),
     ),
 )
 _ANTHROPIC = Shape(
@@ -119,6 +127,7 @@ _GEMINI = Shape(
         (("promptTokensDetails",),),
         (("candidatesTokensDetails",), ("responseTokensDetails",)),
     ),
+    cached_modalities=(("cacheTokensDetails",),),
 )
 _INTERACTIONS = Shape(
     input=(("total_input_tokens",),),
@@ -170,6 +179,37 @@ _BY_KEY = (
     ("totalTokenCount", _GEMINI),
     ("total_tokens", _CHAT),
 )
+
+# searches that are billed by the piece, whatever the shape
+_SEARCHES: Paths = (
+    ("server_tool_use", "web_search_requests"),
+    ("server_side_tool_usage_details", "web_search_calls"),
+    ("tool_calls_details", "search_web", "invocation"),
+    ("num_search_queries",),
+)
+
+# runs of a model that Anthropic bills beside its usage object
+_BESIDE = ("compaction", "advisor_message")
+
+
+class Hidden(NamedTuple):
+    """A run of a model that was billed beside the one that answers.
+
+    Attributes
+    ----------
+    kind : str
+        ``compaction``, ``advisor_message`` or ``image_gen``.
+    model : str or None
+        Where it differs from the one that answers.
+    usage : Usage
+    raw : mapping
+        The provider's own object for it.
+    """
+
+    kind: str
+    model: str | None
+    usage: Usage
+    raw: Raw
 
 
 class InvalidCountError(ValueError):
@@ -242,7 +282,8 @@ def _tally(raw: Raw, shape: Shape, single: bool) -> tuple[Usage, str] | None:
         cache_write_tokens=_within(write, inside, read),
         reasoning_tokens=_within(reasoning, outside),
     )
-    usage.cache_write_1h_tokens = _within(hour, usage.cache_write_tokens)
+    usage.cache_write_1h_tokens = _within(_long(raw) if hour is None else hour, usage.cache_write_tokens)
+    usage.web_searches = _searches(raw)
     if shape.modalities[0]:
         _split(usage, raw, shape)
     return usage, source
@@ -264,6 +305,41 @@ def _hidden(
     return inside, outside, reasoning, "reported"
 
 
+def hidden(raw: Raw) -> list[Hidden]:
+    """Runs that Anthropic's usage object lists and leaves out of its sums.
+
+    Parameters
+    ----------
+    raw : mapping
+        The provider's own object. Entries of ``iterations`` that are part of its sums (``message``,
+        ``fallback_message``) are left alone.
+    """
+    found = []
+    entries = raw.get("iterations")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and (kind := entry.get("type")) in _BESIDE:
+            try:
+                counted = _tally(entry, _ANTHROPIC, False)
+            except InvalidCountError:
+                continue
+            if counted is not None:
+                model = entry.get("model")
+                found.append(Hidden(kind, model if isinstance(model, str) else None, counted[0], entry))
+    return found
+
+
+def billed(raw: Raw) -> Usage | None:
+    """Tokens that Cohere bills, which are fewer than those that the model saw; None for other usage objects."""
+    units = raw.get("billed_units")
+    if not isinstance(units, dict):
+        return None
+    try:
+        tokens_in, tokens_out = count(units.get("input_tokens")), count(units.get("output_tokens"))
+    except InvalidCountError:
+        return None
+    return None if tokens_in is None else Usage(tokens_in, tokens_out)
+
+
 def count(value: object) -> int | None:
     """Check that a value is a number of tokens.
 
@@ -279,7 +355,23 @@ def count(value: object) -> int | None:
             return value
     elif type(value) is float and math.isfinite(value) and value.is_integer() and 0 <= value <= MAX:
         return int(value)
-    raise InvalidCountError(repr(value)[:80])
+    raise InvalidCountError(type(value).__name__)
+
+
+def _searches(raw: Raw) -> int | None:
+    try:
+        return _first(raw, _SEARCHES)
+    except InvalidCountError:
+        return None  # it must not spoil the tokens
+
+
+def _long(raw: Raw) -> int | None:
+    """Cache writes that live for an hour, where Bedrock lists the writes by their time to live."""
+    entries = raw.get("cacheDetails")
+    if not isinstance(entries, list):
+        return None
+    found = [count(item.get("inputTokens")) for item in entries if isinstance(item, dict) and item.get("ttl") == "1h"]
+    return sum(tokens or 0 for tokens in found)
 
 
 def _first(raw: Raw, paths: Paths) -> int | None:
@@ -319,7 +411,9 @@ def _within(part: int | None, whole: int | None, taken: int | None = None) -> in
 def _split(usage: Usage, raw: Raw, shape: Shape) -> None:
     inputs, outputs = shape.modalities
     usage.input_audio_tokens = _within(_modality(raw, inputs, "audio"), usage.input_tokens)
-    usage.input_image_tokens = _within(_modality(raw, inputs, "image"), usage.input_tokens)
+    images = _modality(raw, inputs, "image")
+    images = count(raw.get("prompt_image_tokens")) if images is None else images  # xAI's gRPC
+    usage.input_image_tokens = _within(images, usage.input_tokens)
     usage.output_audio_tokens = _within(_modality(raw, outputs, "audio"), usage.output_tokens)
     usage.output_image_tokens = _within(_modality(raw, outputs, "image"), usage.output_tokens)
 

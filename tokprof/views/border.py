@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from tokprof.analysis.books import COST, METRICS, Books, books
+from tokprof.analysis.books import COST, FIGURES, METRICS, Books, Floats, books
 from tokprof.analysis.rollup import Totals
 from tokprof.analysis.tree import Tree
-from tokprof.span import KINDS, SOURCES, STATUSES
+from tokprof.span import KINDS, SOURCES, STATUSES, CostSource, Span
 from tokprof.table import Table
 from tokprof.views.words import summary
 
 NODE_KINDS = ("frame", *KINDS)
 _NO_SOURCE = 255
+_PRICED = {source: at for at, source in enumerate(get_args(CostSource), 1)}
+_TAGS, _TAG = 20, 60  # tags of a span, and characters of each, that a view is given
 
 
 class _Strings:
@@ -30,10 +32,10 @@ class _Strings:
         self.values: list[str] = []
         self._index: dict[str, int] = {}
 
-    def index(self, text: str | None) -> int:
+    def index(self, text: str | None, limit: int = 500) -> int:
         if not text:
             return -1
-        text = text[:500]
+        text = text[:limit]
         found = self._index.get(text)
         if found is None:
             found = self._index[text] = len(self.values)
@@ -66,6 +68,7 @@ def pack(table: Table, tree: Tree, meta: dict[str, Any]) -> bytes:
         "name": ("i4", [strings.index(name or " ") for name in tree.name], None),
         "kind": ("u1", [NODE_KINDS.index(kind) for kind in tree.kind], None),
         "where": ("i4", [strings.index(where) for where in tree.where], -1),
+        "function": ("i4", [strings.index(s.stack[-1].function if s and s.stack else None) for s in spans], -1),
         "model": ("i4", [strings.index((s.model or s.request_model) if s else None) for s in spans], -1),
         "status": ("u1", [STATUSES.index(s.status) if s else 0 for s in spans], 0),
         "source": ("u1", [_source(table, known, row) for row in rows], _NO_SOURCE),
@@ -77,13 +80,52 @@ def pack(table: Table, tree: Tree, meta: dict[str, Any]) -> bytes:
         "http_status": ("u2", [s.http_status or 0 if s else 0 for s in spans], 0),
         "stream": ("u1", [int(bool(s and s.stream)) for s in spans], 0),
         "error": ("i4", [strings.index(s.error if s else None) for s in spans], -1),
+        "provider": ("i4", [strings.index(s.provider if s else None) for s in spans], -1),
+        "tier": ("i4", [strings.index(s.service_tier if s else None) for s in spans], -1),
+        "finish": ("i4", [strings.index(s.finish_reason if s else None) for s in spans], -1),
+        "tags": ("i4", [strings.index(_tags(s), 2 * _TAGS * _TAG * 2) for s in spans], -1),
+        "late": ("u1", [int(bool(s and s.late)) for s in spans], 0),
+        "count": ("i4", _calls(known, tree), None),
+        "priced": ("u1", [_PRICED.get(table.cost_sources[row] if row >= 0 else None, 0) for row in rows], 0),
     }
+    columns["told"] = ("u1", _bits(tree.own_evidence.told), 0)
+    columns["untold"] = ("u1", _bits(tree.own_evidence.untold), 0)
+    parts = np.zeros((n, 4))
+    shown = [node for node, row in enumerate(rows) if row >= 0 and known.call[row]]
+    costs = np.nan_to_num(table.costs[[rows[node] for node in shown]])
+    # of a step that sums up the calls below it, the share that they do not account for
+    share = np.divide(tree.own[shown, COST], costs[:, 0], out=np.zeros(len(shown)), where=costs[:, 0] > 0)
+    parts[shown] = costs[:, 1:] * share[:, None]
+    for index, name in enumerate(("cost_input", "cost_output", "cost_cache_read", "cost_cache_write")):
+        columns[name] = ("f8", parts[:, index], 0.0)
     for index, name in enumerate(METRICS):
         columns[name] = ("f8", tree.own[:, index], 0.0)
     costs = tree.own[:, COST].copy()
     costs[[row >= 0 and bool(known.unpriced[row]) for row in rows]] = np.nan
     columns["cost"] = ("f8", costs, 0.0)
     return _assemble(n, columns, strings.values, meta)
+
+
+def _calls(known: Books, tree: Tree) -> list[int]:
+    """Calls that each node stands for itself; a leaf without a row is what `prune` left out, with all its calls."""
+    inner = set(tree.parent)
+    return [
+        int(known.call[own[0]] * known.weight[own[0]]) if own else int(tree.calls[node]) * (node not in inner)
+        for node, own in enumerate(tree.rows)
+    ]
+
+
+def _bits(calls: Floats) -> Any:
+    """One bit a figure, in the order of `FIGURES`: whether any call has it."""
+    return (calls > 0) @ (1 << np.arange(len(FIGURES)))
+
+
+def _tags(span: Span | None) -> str | None:
+    """Give a span's own tags as JSON; those of the spans around it are its parents' in the tree."""
+    if span is None or not span.tags:
+        return None
+    short = {key[:_TAG]: value[:_TAG] for key, value in list(span.tags.items())[:_TAGS]}
+    return json.dumps(short, ensure_ascii=False)
 
 
 def _source(table: Table, known: Books, row: int) -> int:
@@ -114,6 +156,7 @@ def _assemble(n: int, columns: dict[str, tuple[str, Any, Any]], strings: list[st
         "kinds": NODE_KINDS,
         "statuses": STATUSES,
         "sources": SOURCES,
+        "priced": ("", *get_args(CostSource)),
         "meta": meta,
     }
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -12,23 +12,23 @@ from tokprof.recorder import warn_once
 
 if TYPE_CHECKING:
     from tokprof.profile import Profile
-    from tokprof.views.flamegraph import Flamegraph
+    from tokprof.views.widget import ProfileView
 
 
-def show(profile: Profile, view: str = "auto", metric: str | None = None) -> Flamegraph | None:
+def show(profile: Profile, view: str = "auto", metric: str | None = None) -> ProfileView | None:
     """Display a profile below the running cell.
 
     Parameters
     ----------
     profile : Profile
-    view : {"auto", "flamegraph", "text", "none"}
+    view : {"auto", "flamegraph", "costs", "text", "none"}
         ``auto`` is the flamegraph, or one line where no call was made.
     metric : str, optional
         What the flamegraph shows first.
 
     Returns
     -------
-    Flamegraph or None
+    ProfileView or None
         The widget, where one was made.
     """
     from IPython.display import display
@@ -38,8 +38,9 @@ def show(profile: Profile, view: str = "auto", metric: str | None = None) -> Fla
     if view == "text" or not profile.totals.calls:
         display({"text/plain": str(profile)}, raw=True)
         return None
+    widget: ProfileView | None
     try:
-        widget = profile.flamegraph(metric)
+        widget = profile.costs() if view == "costs" else profile.flamegraph(metric)
     except Exception as error:
         warn_once("make the interactive view", error)
         widget = None
@@ -47,7 +48,7 @@ def show(profile: Profile, view: str = "auto", metric: str | None = None) -> Fla
     return widget
 
 
-def show_widget(profile: Profile, widget: Flamegraph | None) -> None:
+def show_widget(profile: Profile, widget: ProfileView | None) -> None:
     """Display the two outputs; without a widget the text tree stands in for it."""
     from IPython.display import display
 

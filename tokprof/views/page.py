@@ -11,21 +11,26 @@ from typing import Any
 from tokprof.views import STATIC
 from tokprof.views.words import clean
 
-# What a front end asks of its model, over plain JSON state; `_block` travels as base64.
+# What a front end asks of its model, over plain JSON state; `_block` travels as base64, or as the id of the state that
+# has it. Who sends learns that nobody listens.
 _SHIM = """
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 function model(state) {
-  const values = { ...state, _block: new DataView(bytes(state._block).buffer) };
+  const block = (states[state._block] ?? state)._block;
+  const values = { ...state, _block: new DataView(bytes(block).buffer) };
   return {
     get: (name) => values[name],
     set: (name, value) => { values[name] = value; },
-    on() {}, off() {}, save_changes() {}, send() {},
+    on() {}, off() {}, save_changes() {}, send() { throw new Error("no kernel"); },
   };
 }
 const load = (source) => import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
 const text = (id) => JSON.parse(document.getElementById(id).textContent);
-const front = await load(text("tokprof-flamegraph-js"));
-for (const [id, state] of Object.entries(text("tokprof-states"))) {
+const states = text("tokprof-states");
+const fronts = {};
+for (const [id, state] of Object.entries(states)) {
+  const view = state._view ?? "flamegraph";
+  const front = await (fronts[view] ??= load(text(`tokprof-${view}-js`)));
   for (const el of document.querySelectorAll(`[data-tokprof="${id}"]`)) {
     el.replaceChildren();
     await front.default.render({ model: model(state), el, signal: new AbortController().signal });
@@ -34,18 +39,23 @@ for (const [id, state] of Object.entries(text("tokprof-states"))) {
 """
 
 
-def state_of(block: bytes, metric: str) -> dict[str, Any]:
-    """State of a flamegraph for `scripts`."""
-    return {"_block": base64.b64encode(block).decode(), "metric": metric, "_selected": -1, "height": 420}
+def state_of(block: bytes | str, profile: str, view: str = "flamegraph", **traits: Any) -> dict[str, Any]:
+    """State of a view for `scripts`; `block` is one, or the id of the state that has it too."""
+    packed = block if isinstance(block, str) else base64.b64encode(block).decode()
+    return {"_view": view, "_block": packed, "_selected": {}, "_profile": profile, "height": 420, **traits}
 
 
 def scripts(states: Mapping[str, Mapping[str, Any]]) -> str:
     """Script and style elements that bring ``<div data-tokprof="ID">`` to life, for each ID of `states`."""
-    css = (STATIC / "flamegraph.css").read_text()
-    code = (STATIC / "flamegraph.js").read_text()
+    views = sorted({state.get("_view", "flamegraph") for state in states.values()} or {"flamegraph"})
+    css = "".join((STATIC / f"{view}.css").read_text() for view in views)
+    code = "".join(
+        f'<script type="application/json" id="tokprof-{view}-js">{_json((STATIC / f"{view}.js").read_text())}</script>'
+        for view in views
+    )
     return (
         f"<style>{css}</style>"
-        f'<script type="application/json" id="tokprof-flamegraph-js">{_json(code)}</script>'
+        f"{code}"
         f'<script type="application/json" id="tokprof-states">{_json(states)}</script>'
         f'<script type="module">{_SHIM}</script>'
     )

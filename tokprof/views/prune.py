@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tokprof.analysis.books import Evidence
 from tokprof.analysis.tree import Tree, pre_order
 
 
@@ -17,63 +18,64 @@ def prune(tree: Tree, limit: int) -> Tree:
     n = len(tree)
     if n <= limit:
         return tree
-    weight = tree.tokens + tree.calls
     keep = np.zeros(n, bool)
-    keep[np.argsort(-weight, kind="stable")[:limit]] = True
+    keep[np.argsort(-(tree.tokens + tree.calls), kind="stable")[:limit]] = True
     keep[0] = True
     for node in range(n - 1, 0, -1):
         if keep[node]:
             keep[tree.parent[node]] = True
     parent: list[int] = []
-    source: list[int] = []  # node of the full tree; -1 for a sum
-    left_out: dict[int, list[int]] = {}
+    parts: list[list[int]] = []  # nodes of the full tree that a node stands for
     place = [-1] * n
+    left_out: dict[int, list[int]] = {}
     for node in range(n):
         if keep[node]:
             place[node] = len(parent)
             parent.append(place[tree.parent[node]] if node else -1)
-            source.append(node)
+            parts.append([node])
         elif keep[tree.parent[node]]:
             left_out.setdefault(tree.parent[node], []).append(node)
-    for up in left_out:
-        parent.append(place[up])
-        source.append(-1)
-    sums = dict(zip(range(len(parent) - len(left_out), len(parent)), left_out.values(), strict=True))
-
-    def column(values: np.ndarray[Any, Any], join: np.ufunc) -> np.ndarray[Any, Any]:
-        kept = [values[s] if s >= 0 else join.reduce(values[sums[at]], axis=0) for at, s in enumerate(source)]
-        return np.array(kept)
-
-    pruned = Tree(
-        parent=parent,
-        name=[tree.name[s] if s >= 0 else f"… {len(sums[at])} smaller" for at, s in enumerate(source)],
-        kind=[tree.kind[s] if s >= 0 else "frame" for s in source],
-        where=[tree.where[s] if s >= 0 else "" for s in source],
-        rows=[tree.rows[s] if s >= 0 else [] for s in source],
-        own=np.array([tree.own[s] if s >= 0 else tree.total[sums[at]].sum(axis=0) for at, s in enumerate(source)]),
-        total=column(tree.total, np.add),
-        calls=column(tree.calls, np.add),
-        unknown=column(tree.unknown, np.add),
-        start=column(tree.start, np.minimum),
-        end=column(tree.end, np.maximum),
-        busy=column(tree.busy, np.add),
-    )
-    return _pre_ordered(pruned)
+    parent += [place[up] for up in left_out]
+    parts += left_out.values()
+    order, parent = pre_order(parent)
+    return _joined(tree, parent, [parts[old] for old in order], keep)
 
 
-def _pre_ordered(tree: Tree) -> Tree:
-    order, parent = pre_order(tree.parent)
+def _joined(tree: Tree, parent: list[int], parts: list[list[int]], keep: np.ndarray[Any, np.dtype[np.bool_]]) -> Tree:
+    """A tree whose nodes each stand for one node that is kept, or for some that are not, with all below them."""
+    nodes = np.concatenate([np.array(part, np.intp) for part in parts])
+    begin = np.cumsum([0] + [len(part) for part in parts[:-1]])
+    first = nodes[begin].tolist()
+    whole = keep[first]
+
+    def joined(values: np.ndarray[Any, Any], join: np.ufunc = np.add) -> np.ndarray[Any, Any]:
+        made: np.ndarray[Any, Any] = join.reduceat(values[nodes], begin, axis=0)
+        return made
+
+    def own(values: np.ndarray[Any, Any], with_below: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.where(whole[:, None], joined(values), joined(with_below))
+
+    kept = list(zip(whole.tolist(), first, strict=True))
+    alone, total = tree.own_evidence, tree.evidence
     return Tree(
         parent=parent,
-        name=[tree.name[old] for old in order],
-        kind=[tree.kind[old] for old in order],
-        where=[tree.where[old] for old in order],
-        rows=[tree.rows[old] for old in order],
-        own=tree.own[order],
-        total=tree.total[order],
-        calls=tree.calls[order],
-        unknown=tree.unknown[order],
-        start=tree.start[order],
-        end=tree.end[order],
-        busy=tree.busy[order],
+        name=[
+            tree.name[node] if one else f"… {len(part)} smaller" for part, (one, node) in zip(parts, kept, strict=True)
+        ],
+        kind=[tree.kind[node] if one else "frame" for one, node in kept],
+        where=[tree.where[node] if one else "" for one, node in kept],
+        rows=[tree.rows[node] if one else [] for one, node in kept],
+        own=own(tree.own, tree.total),
+        total=joined(tree.total),
+        calls=joined(tree.calls),
+        unknown=joined(tree.unknown),
+        start=joined(tree.start, np.minimum),
+        end=joined(tree.end, np.maximum),
+        busy=joined(tree.busy),
+        unpriced=joined(tree.unpriced),
+        failed=joined(tree.failed) * whole,
+        retried=joined(tree.retried) * whole,
+        models=[tree.models[node] if one else () for one, node in kept],
+        own_evidence=Evidence(own(alone.told, total.told), own(alone.untold, total.untold)),
+        evidence=Evidence(joined(total.told), joined(total.untold)),
     )

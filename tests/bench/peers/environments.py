@@ -16,10 +16,11 @@ VENVS = ROOT / ".venv-bench"
 
 
 class Peer(NamedTuple):
-    """Who is measured: name of the adapter, label, environment, packages, whose decorator where it is not its own."""
+    """Who is measured: adapter, label with a note, environment, packages, whose decorator where it is not its own."""
 
     name: str
     label: str
+    note: str
     environment: str
     packages: list[str]
     decorator: str | None
@@ -30,7 +31,14 @@ def peers() -> list[Peer]:
     told: dict[str, Any] = tomllib.loads((HERE / "peers.toml").read_text("utf-8"))
     common = told.pop("common")
     return [
-        Peer(name, it["label"], it.get("environment", name), common + it["packages"], it.get("decorator"))
+        Peer(
+            name,
+            it["label"],
+            it.get("note", ""),
+            it.get("environment", name),
+            common + it["packages"],
+            it.get("decorator"),
+        )
         for name, it in told.items()
     ]
 

@@ -1,5 +1,8 @@
-"""One measured process: ``python worker.py ADAPTER`` reads a workload and how often to run it, a line of JSON each time,
-and answers with the CPU time of the whole process, in nanoseconds, and the model calls that were recorded."""
+"""One measured process: ``python worker.py ADAPTER``.
+
+It reads a workload and how often to run it, a line of JSON each time, and answers with the CPU time of the whole
+process in nanoseconds and the number of model calls that were recorded.
+"""
 
 from __future__ import annotations
 

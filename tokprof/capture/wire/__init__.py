@@ -20,14 +20,17 @@ from types import ModuleType
 
 import wrapt
 
-from tokprof.capture.wire import aiohttp, botocore, httpx, requests
+from tokprof.capture.wire import aiohttp, botocore, grpc, httpx, lm15, requests
 from tokprof.recorder import warn_once
 
 TRANSPORTS: dict[str, ModuleType] = {
     "aiohttp": aiohttp,
     "botocore.httpsession": botocore,
+    "dspy._vendor.lm15.transports": lm15,
+    "grpc": grpc,
     "httpx": httpx,
     "httpx2": httpx,
+    "lm15.transports": lm15,
     "requests": requests,
 }
 
@@ -36,10 +39,11 @@ _waiting: set[str] = set()
 
 
 def install() -> None:
-    """Hook every transport: those already imported now, the others when they are imported."""
+    """Hook every transport: those already imported now, the others when they are imported.
+
+    Each recording asks for it: a mock that has ended since may have put back what it found before the hook.
+    """
     global _active
-    if _active:
-        return
     _active = True
     for name in TRANSPORTS:
         if name in _waiting:

@@ -71,8 +71,12 @@ def _follow(response: Any, call: WireCall, decoded: bool) -> Any:
     try:
         headers = {name.lower(): value for name, value in response.headers.items()}
         call.answered(response.status, headers, decoded)
-        setattr(response, _CALL, call)
-        response.content = _tee(response.content, call)
+        if (body := getattr(response, "_body", None)) is not None:
+            call.chunk(bytes(body))  # somebody below has read it: a recorder
+            call.finish(complete=True)
+        else:
+            setattr(response, _CALL, call)
+            response.content = _tee(response.content, call)
     except Exception as error:
         warn_once("follow an answer", error)
     return response

@@ -6,13 +6,16 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from tokprof.capture.content import keep
 from tokprof.capture.wire.include_usage import ask
-from tokprof.meter.reader import may_be_call, read
-from tokprof.recorder import Recording, clock, current, describe, new_span, status_of, warn_once
+from tokprof.meter import headers
+from tokprof.meter.reader import COUNTS, may_be_call, read
+from tokprof.processors import chain, process
+from tokprof.recorder import Recording, clock, current, describe, new_id, new_span, status_of, warn_once
 from tokprof.span import Exchange, Reading, Span
 
 in_wire: ContextVar[tuple[str, str, str] | None] = ContextVar("tokprof_in_wire", default=None)
@@ -47,9 +50,9 @@ _NO_CONNECTION = frozenset(
 )
 """Types of errors, in all the HTTP libraries, after which nothing has been sent."""
 
-_USAGE_HEADERS = tuple(
-    f"x-amzn-bedrock-{kind}-token-count" for kind in ("input", "output", "cache-read-input", "cache-write-input")
-)
+_TELLING = (*(name for name, _ in COUNTS), *headers.NAMES)
+WANTED = frozenset(("content-type", "content-encoding", *_TELLING))
+"""Headers of an answer that `WireCall.answered` looks at."""
 
 
 class WireCall:
@@ -72,6 +75,7 @@ class WireCall:
         "_settling",
         "_span",
         "_token",
+        "_whole",
         "asks",
         "exchange",
         "hides",
@@ -87,6 +91,7 @@ class WireCall:
         self._arrivals: list[int] = []
         self._done = False
         self._recorded = False
+        self._whole = 0  # chunks after which the model had said its last word, though nobody closed the stream
         self._settling = False
         self._settled = False
         self._again = False
@@ -105,14 +110,25 @@ class WireCall:
         if error is not None:
             self.fail(error)
 
-    def answered(self, status: int, headers: Mapping[str, str], decoded: bool = False) -> None:
-        """Take in the head of the answer; `decoded`: the library undoes the content encoding before it hands on."""
+    def answered(self, status: int, told: Mapping[str, str], decoded: bool = False, cached: bool = False) -> None:
+        """Take in the head of the answer.
+
+        Parameters
+        ----------
+        status : int
+        told : mapping of str to str
+            Headers, lower case names; of those in `WANTED` at least.
+        decoded : bool
+            Whether the library undoes the content encoding before it hands on.
+        cached : bool
+            Whether the client's own cache answered.
+        """
         exchange = self.exchange
         exchange.http_status = status
-        exchange.content_type = headers.get("content-type", "").lower()
-        exchange.content_encoding = "" if decoded else headers.get("content-encoding", "").lower()
-        if exchange.path.startswith("/model/"):
-            exchange.headers = {name: value for name in _USAGE_HEADERS if (value := headers.get(name)) is not None}
+        exchange.content_type = told.get("content-type", "").lower()
+        exchange.content_encoding = "" if decoded else told.get("content-encoding", "").lower()
+        exchange.headers = {name: value for name in _TELLING if (value := told.get(name)) is not None}
+        exchange.cached = cached
 
     def with_usage(self, headers: Mapping[str, str]) -> bytes | None:
         """Give the body that asks for usage as well, where the user wants that (`asks`) and the request does not.
@@ -142,13 +158,21 @@ class WireCall:
         if self._done:
             return
         try:
-            self._error = status_of(error), describe(error)
-            self._span.sent = self.exchange.http_status is not None or not _unsent(error)
+            self._error = self.failure(error)
+            self._span.sent = self.exchange.http_status is not None or not self.unsent(error)
         except Exception as own:
             self._error = "error", type(error).__name__
             warn_once(_READ, own)
         self._done = True
         self._record()
+
+    def failure(self, error: BaseException) -> tuple[str, str]:
+        """Status and text of what `error` did to the call."""
+        return status_of(error), describe(error)
+
+    def unsent(self, error: BaseException) -> bool:
+        """Whether `error` says that no model has seen the request."""
+        return _unsent(error)
 
     def flush(self) -> None:
         """Record what has gone by so far, because the recording ends; the call may go on."""
@@ -184,7 +208,12 @@ class WireCall:
         reading = read(exchange)
         if reading is None:
             return
-        self._fill(reading, done)
+        whole = reading.stream and reading.finish_reason is not None and self._error is None and bool(self._arrivals)
+        if whole and (not done or self._whole == len(self._arrivals)):
+            # some SDKs read the last event of a stream, and neither its end nor close it until much later
+            span.closed, late = self._arrivals[-1], span.late
+            self._whole = len(self._arrivals)
+        self._fill(reading, done or whole)
         span.late = span.late or late
         self._count_attempt(done)
         if recording.capture != "none":
@@ -192,9 +221,13 @@ class WireCall:
         if done:
             exchange.chunks, exchange.request = [], None
             self._arrivals = []
+        if done:
+            for run in reading.more:
+                recording.add(_beside(span, run))
+        kept = not chain or process(recording, span, done)
         if self._recorded:
             recording.changed()
-        else:
+        elif kept:
             self._recorded = True
             recording.add(span)
         if span.draft is not None:
@@ -219,7 +252,7 @@ class WireCall:
         span.usage_raw = reading.usage_raw
         span.draft = reading.draft if span.sent else None
         if reading.cost is not None:
-            span.cost, span.cost_source = reading.cost, "reported"
+            span.cost, span.cost_source = reading.cost, reading.cost_source
         if reading.stream and self._arrivals:
             index = reading.first_token_at
             if index is not None:
@@ -256,6 +289,31 @@ class WireCall:
         span.attempt = attempt
 
 
+def _beside(span: Span, run: Reading) -> Span:
+    """Make the row of a run that was billed beside the one that answered; when it ran is not told."""
+    ended = span.closed or span.opened
+    return replace(
+        span,
+        id=new_id(),
+        name=_one(f"{run.operation} {run.model or ''}".rstrip()),
+        operation=run.operation,
+        model=_one(run.model),
+        request_model=_one(run.request_model),
+        start=span.start + ended - span.opened,
+        opened=ended,
+        first_token=None,
+        attempt=None,
+        finish_reason=None,
+        usage=run.usage,
+        source=run.source,
+        usage_raw=run.usage_raw,
+        cost=None,
+        cost_source=None,
+        draft=None,
+        content=None,
+    )
+
+
 def _unsent(error: BaseException) -> bool:
     """Whether the error says that there was no connection to send a request by."""
     seen: list[Any] = [error]
@@ -282,7 +340,17 @@ def _plain(method: str, host: str, path: str) -> tuple[str, str | None, str]:
     return method.upper(), urlsplit(f"//{host}").hostname, unquote(path) or "/"
 
 
-def begin(method: str, host: str, path: str, headers: Mapping[str, str], request: bytes | None) -> WireCall | None:
+_Call = TypeVar("_Call", bound=WireCall)
+
+
+def begin(
+    method: str,
+    host: str,
+    path: str,
+    headers: Mapping[str, str],
+    request: bytes | None,
+    make: type[_Call] = WireCall,  # type: ignore[assignment]
+) -> _Call | None:
     """Open a call, if a recording wants it and the request can be one.
 
     Parameters
@@ -296,6 +364,7 @@ def begin(method: str, host: str, path: str, headers: Mapping[str, str], request
         Of the request, lower case names.
     request : bytes or None
         Body, where it is at hand without reading a stream.
+    make : type of WireCall
 
     Returns
     -------
@@ -313,7 +382,7 @@ def begin(method: str, host: str, path: str, headers: Mapping[str, str], request
             return None
         recording, parent = scope
         exchange = Exchange(method, host, path, request, request_type)
-        return WireCall(recording, new_span(path, "llm", parent), exchange, headers.get("x-stainless-retry-count"))
+        return make(recording, new_span(path, "llm", parent), exchange, headers.get("x-stainless-retry-count"))
     except Exception as error:
         warn_once("record a request", error)
         return None

@@ -11,11 +11,12 @@ from types import ModuleType
 from typing import Any
 
 from tokprof.capture import patch
-from tokprof.capture.wire.call import WireCall, begin
+from tokprof.capture.wire.call import WANTED, WireCall, begin
 from tokprof.capture.wire.include_usage import Hide
 from tokprof.recorder import current, warn_once
 
 _METHOD = "_send_single_request"
+_WANTED = frozenset(name.encode() for name in WANTED)
 
 
 def install(module: ModuleType) -> None:
@@ -85,7 +86,14 @@ def _follow(response: Any, call: WireCall, tee: type[_SyncTee] | type[_AsyncTee]
     try:
         if call.hides:
             response.request = request
-        call.answered(response.status_code, response.headers)
+        told = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for key, value in response.headers.raw
+            if (name := key.lower()) in _WANTED
+        }
+        kept = response.extensions
+        cached = bool(kept.get("hishel_from_cache") or kept.get("from_cache"))
+        call.answered(response.status_code, told, cached=cached)
         bound = response.stream
         if hasattr(response, "_content") or not hasattr(bound, "_stream"):
             call.exchange.content_encoding = ""  # the response came with its body, decoded (mocks): no stream is read

@@ -26,6 +26,5 @@ class Adapter(Bare):
         return self._module.span(kind="task")(function)
 
     def take(self) -> int:
-        spans = self._profile.df
-        self._profile = None
-        return int(spans["input_tokens"].notna().sum())
+        profile, self._profile = self._profile, None
+        return profile.totals.provenance.get("reported", 0)  # type: ignore[no-any-return]

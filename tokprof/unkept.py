@@ -1,0 +1,62 @@
+"""Rows that stand for many: the calls that a processor let go, summed up by parent, model and how they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tokprof.meter.drafts import settle
+from tokprof.meter.prices import price
+from tokprof.span import NO_FRAMES, Span, Usage
+
+if TYPE_CHECKING:
+    from tokprof.recorder import Recording
+
+_SAME = ("kind", "provider", "operation", "model", "request_model", "host", "http_status", "status", "source", "stream")
+
+
+def fold(recording: Recording, spans: Iterable[Span], sums: dict[tuple[Any, ...], Span]) -> None:
+    """Add calls to the rows that stand for them.
+
+    Prices are found call by call, because some depend on the length of the prompt.
+
+    Parameters
+    ----------
+    recording : Recording
+        New rows are added to it.
+    spans : iterable of Span
+    sums : dict
+        The rows made before, by what their calls have in common; changed in place.
+    """
+    for span in spans:
+        settle((span,))
+        priced = price(span)
+        cost = None if priced.parts[0] != priced.parts[0] else priced.parts[0]
+        retried = (span.attempt or 1) > 1
+        key = (id(span.parent), *(getattr(span, name) for name in _SAME), retried, priced.source, span.service_tier)
+        known = sums.get(key)
+        if known is None:
+            known = sums[key] = replace(
+                span,
+                name=f"{span.name} (not kept)",
+                usage=span.usage and replace(span.usage),
+                cost=cost,
+                cost_source=None if cost is None else priced.source,
+                error=None,
+                first_token=None,
+                finish_reason=None,
+                usage_raw=None,
+                content=None,
+                stack=NO_FRAMES,
+                kept=True,
+                unkept=1,
+            )
+            recording.add(known)
+            continue
+        known.unkept += 1
+        known.usage = Usage.sum(known.usage, span.usage)
+        if known.cost is not None and cost is not None:
+            known.cost += cost
+        known.closed = (known.closed or known.opened) + (span.closed or span.opened) - span.opened
+    recording.changed()
