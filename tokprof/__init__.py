@@ -14,6 +14,7 @@ from tokprof.processors import use
 from tokprof.profile import Profile, last, profile
 from tokprof.steps import span
 from tokprof.table import Table
+from tokprof.trace import join, traceparent
 from tokprof.wrapping import wrap
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ __version__ = "0.1.0"
 __all__ = [
     "Profile",
     "Table",
+    "join",
     "last",
     "load_ipython_extension",
     "prices",
     "processors",
     "profile",
     "span",
+    "traceparent",
     "unload_ipython_extension",
     "use",
     "wrap",

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from tokprof.analysis.tree import Tree
     from tokprof.views.costs import Costs
+    from tokprof.views.dag import Dag
     from tokprof.views.flamegraph import Flamegraph
+    from tokprof.views.source import Source
     from tokprof.views.status import Status
 
 
@@ -240,6 +242,50 @@ class Profile:
 
         return Costs(self, by)
 
+    def source(self, metric: str | None = None) -> Source:
+        """Source of each cell and file that spent something, with tokens, cost and calls in the gutter of each line.
+
+        Parameters
+        ----------
+        metric : {"tokens", "input", "output", "cost", "time"}, optional
+            What the heat of a line stands for.
+
+        Returns
+        -------
+        Source
+            Static HTML in a notebook, text in a terminal; ``.df`` has the figures, ``.to_html(path)`` writes a page.
+
+        Raises
+        ------
+        ValueError
+            For an unknown `metric`.
+        """
+        from tokprof.views.source import Source
+
+        return Source(self.title, self.table, self.totals, metric or self._metric)
+
+    def dag(self, metric: str | None = None) -> Dag:
+        """Interactive graph of agents, functions, tools and models: who called whom, and what it carried.
+
+        Parameters
+        ----------
+        metric : {"tokens", "input", "output", "cost", "time"}, optional
+            Of what the bars in the nodes show a share at first.
+
+        Returns
+        -------
+        Dag
+            ``.selection`` is the DataFrame of what was clicked.
+
+        Raises
+        ------
+        ValueError
+            For an unknown `metric`.
+        """
+        from tokprof.views.dag import Dag
+
+        return Dag(self, metric or self._metric)
+
     def to_html(self, path: str | Path | None = None) -> str:
         """One self-contained offline page: interactive flamegraph and cost table, no prompt or answer inside.
 
@@ -330,6 +376,7 @@ def profile(
     metric: str = "tokens",
     live: bool = True,
     request_usage: bool = False,
+    traceparent: str | None = None,
     **tags: str,
 ) -> Profile:
     """Record every model call made inside a ``with`` (or ``async with``) block.
@@ -349,6 +396,9 @@ def profile(
         Whether OpenAI chat streams are asked for their usage (``stream_options.include_usage``) where the program does
         not ask; it does not see the event that this adds. Without it the usage of such a stream is estimated. Requests
         sent by httpx and httpx2 alone.
+    traceparent : str, optional
+        Of the span in another process that this is a part of, as `tokprof.traceparent` gives it there; `tokprof.join`
+        puts the parts together.
     **tags : str
         Put on every span.
 
@@ -359,7 +409,7 @@ def profile(
     Raises
     ------
     ValueError
-        For an unknown `capture` or `metric`.
+        For an unknown `capture` or `metric`, or a `traceparent` that is none.
 
     Examples
     --------
@@ -372,4 +422,9 @@ def profile(
     if metric not in METRICS:
         raise ValueError(f"{metric!r} is no metric; known: {', '.join(METRICS)}")
     texts = {key: str(value) for key, value in tags.items()}
-    return Profile(Recording(str(name or "profile"), "profile", capture, texts, request_usage), metric, live)
+    remote = None
+    if traceparent is not None:
+        from tokprof.trace import parse
+
+        remote = parse(traceparent)
+    return Profile(Recording(str(name or "profile"), "profile", capture, texts, request_usage, remote), metric, live)

@@ -59,6 +59,8 @@ class Recording:
         Of the root, and so of every span.
     request_usage : bool
         Whether streams that do not tell their usage are asked to: the one case in which a request is changed.
+    remote : tuple of int, optional
+        Ids of a trace and of the span in another process that this recording is a part of.
     """
 
     def __init__(
@@ -68,10 +70,13 @@ class Recording:
         capture: str = "none",
         tags: dict[str, str] | None = None,
         request_usage: bool = False,
+        remote: tuple[int, int] | None = None,
     ):
         self.outer: Recording | None = None
         self.capture = capture
         self.request_usage = request_usage
+        self.remote = remote
+        self.trace_id = remote[0] if remote else secrets.randbits(127) + 1
         self.tags = dict(tags or {})
         self.pending: dict[int, Pending] = {}
         self.failed_attempts: dict[tuple[str, str, int], int] = {}
@@ -99,6 +104,8 @@ class Recording:
         if outer := own():  # not of another thread: that one's profile is its own
             self.outer, self.root.parent = outer
             self.request_usage = self.request_usage or self.outer.request_usage
+            if self.remote is None:
+                self.trace_id = self.outer.trace_id
         around = self.outer.root.tags if self.outer else None
         self.root.tags = (around or {}) | self.tags
         self.root.start, self.root.opened = wall_clock(), clock()
