@@ -20,6 +20,8 @@ from tokprof.meter.reader import read
 from .hostile.flavours import MAKERS, TEXTS, TOOL, Answer, Counts, Json, Maker, frame
 from .hostile.judge import exchange, guarded, honest, reading, sane, spent, undated
 
+Draw = Callable[..., Any]
+
 fuzz = settings(max_examples=70, deadline=None, derandomize=True)
 
 
@@ -69,19 +71,19 @@ def bodies(draw: st.DrawFn, answer: Answer) -> bytes:
     return b"\xef\xbb\xbf" + body if answer.framing != "frames" and draw(st.integers(0, 9)) == 0 else body
 
 
-def pieces(draw: st.DrawFn, body: bytes) -> list[bytes]:
+def pieces(draw: Draw, body: bytes) -> list[bytes]:
     """Cut anywhere; some pieces may be empty."""
     cuts = draw(st.lists(st.integers(0, len(body)), max_size=6).map(sorted))
     return [body[a:b] for a, b in pairwise((0, *cuts, len(body)))]
 
 
-def split(draw: st.DrawFn, body: bytes) -> list[bytes]:
+def split(draw: Draw, body: bytes) -> list[bytes]:
     if draw(st.integers(0, 7)) == 0:
         return [body[at : at + 1] for at in range(len(body))]
     return pieces(draw, body)
 
 
-def invariant(draw: st.DrawFn, answer: Answer, body: bytes, encoding: str = "") -> Any:
+def invariant(draw: Draw, answer: Answer, body: bytes, encoding: str = "") -> Any:
     """Read a body whole, again, and in pieces: the same each time."""
     found = reading(answer, [body], encoding)
     assert reading(answer, [body], encoding) == found
@@ -318,7 +320,7 @@ junk = st.recursive(
 objects = st.dictionaries(_KEYS, junk, max_size=6)
 
 
-@settings(fuzz, max_examples=250)
+@settings(fuzz, max_examples=150)
 @given(st.data())
 def test_any_json_in_any_framing_does_no_harm(data: st.DataObject) -> None:
     answer = data.draw(st.sampled_from(MAKERS))(Counts(), ["x"])

@@ -54,7 +54,7 @@ def answer(request: httpx2.Request) -> httpx2.Response:
     )
 
 
-class Boom(Exception):
+class BoomError(Exception):
     """The failure of a program."""
 
 
@@ -101,9 +101,9 @@ class Run:
         elif step.how == "to_thread":
             await asyncio.to_thread(self.all, step, parent)
         elif step.how == "fail":
-            with contextlib.suppress(Boom), tokprof.span(name):
+            with contextlib.suppress(BoomError), tokprof.span(name):
                 await self.each(step, name)
-                raise Boom
+                raise BoomError
         else:
             self.sync(step, parent)
 
@@ -143,9 +143,9 @@ class Run:
             with ThreadPoolExecutor(2) as pool:
                 list(pool.map(self.sync, step.inside, [parent] * len(step.inside)))
         elif step.how == "fail":
-            with contextlib.suppress(Boom), tokprof.span(name):
+            with contextlib.suppress(BoomError), tokprof.span(name):
                 self.all(step, name)
-                raise Boom
+                raise BoomError
         elif step.inside:  # gather, to_thread: a loop of its own
             asyncio.run(Run.go(self, Step("gather", step.inside), parent))
 

@@ -269,6 +269,7 @@ def _tally(raw: Raw, shape: Shape, single: bool) -> tuple[Usage, str] | None:
         outside = 0 if inside is not None and outside is None else outside
     elif total is not None and inside is not None and outside is None and total >= inside:
         outside = total - inside
+        source = "derived" if outside else source
     elif total is not None and inside is not None and outside is not None and shape is _CHAT:
         inside, outside, reasoning, source = _hidden(inside, outside, total, read, write, reasoning)
     if inside is None and outside is None:
