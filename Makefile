@@ -33,7 +33,7 @@ test-js: js/node_modules/.installed
 test-sdks: $(FRONT) ## (some 2.5 GB the first time) the SDKs and frameworks, in environments of their own; SDK=cohere for one of them
 	$(PYTHON) tests/sdks/matrix.py $(SDK)
 
-bench: .venv/.installed ## what tokprof costs, and its peers beside it, as ratios in one run (the peers: some 500 MB the first time)
+bench: .venv/.installed ## what tokprof costs, and its peers beside it, as ratios in one run (the peers: 900 MB in .venv-bench)
 	$(BIN)/python tests/bench/overhead.py
 	$(BIN)/python tests/bench/peers/compare.py
 

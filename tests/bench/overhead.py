@@ -81,12 +81,18 @@ def events(count: int) -> list[bytes]:
     return [b"data: " + json.dumps(body).encode() + b"\n\n" for body in bodies] + [b"data: [DONE]\n\n"]
 
 
-class Chunks(httpx2.SyncByteStream):
+class Chunks(httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """A body that is read from a stream, as one from a socket is."""
+
     def __init__(self, chunks: list[bytes]):
         self._chunks = chunks
 
     def __iter__(self) -> Any:
         yield from self._chunks
+
+    async def __aiter__(self) -> Any:
+        for chunk in self._chunks:
+            yield chunk
 
 
 JSON = {"content-type": "application/json"}
@@ -95,11 +101,11 @@ ANSWER = answer()
 
 
 def handle(_request: httpx2.Request) -> httpx2.Response:
-    return httpx2.Response(200, headers=JSON, content=ANSWER)
+    return httpx2.Response(200, headers=JSON, stream=Chunks([ANSWER]))
 
 
 async def handle_async(_request: httpx2.Request) -> httpx2.Response:
-    return httpx2.Response(200, headers=JSON, content=ANSWER)
+    return httpx2.Response(200, headers=JSON, stream=Chunks([ANSWER]))
 
 
 def streaming(count: int) -> httpx2.Client:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from environments import HERE, Peer, peers, python_of
 
-ROUNDS = int(os.environ.get("ROUNDS", "41"))
+ROUNDS = int(os.environ.get("ROUNDS", "31"))
 
 
 class Workload(NamedTuple):

@@ -59,8 +59,8 @@ def python_of(peer: Peer) -> Path | None:
         subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
         subprocess.run([*pip, *words], cwd=ROOT, check=True, stderr=subprocess.PIPE, text=True)
     except subprocess.CalledProcessError as error:
-        lines = (error.stderr or "").strip().splitlines()
-        print(f"cannot install {peer.label}: {lines[-1] if lines else error}", file=sys.stderr, flush=True)
+        told = [line for line in (error.stderr or "").splitlines() if "ERROR" in line]
+        print(f"cannot install {peer.label}: {told[-1].strip() if told else error}", file=sys.stderr, flush=True)
         return None
     stamp.write_text(wanted, "ascii")
     return python
