@@ -166,6 +166,7 @@ class ObservedCall:
         if self._place is None:
             return False
         recording, mine = self._place
+        recording.settle()
         for span in recording.spans[self._at :]:
             around = span.parent
             while span.source is not None and around is not None:

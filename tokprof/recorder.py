@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from typing import Any, Literal, Protocol
 
@@ -26,6 +26,7 @@ _lock = threading.Lock()
 _open: list[Recording] = []
 _warned: set[str] = set()
 _MANY = 1000  # spans without a row that wait to be summed up
+_BATCH, _HELD = 32, 4 * 1024 * 1024  # calls that wait to be read, and bytes of their bodies
 
 before_open: list[Callable[[], None]] = []
 """Called before each recording opens: the capture layer sees to its hooks."""
@@ -42,6 +43,13 @@ class Pending(Protocol):
 
     def flush(self) -> None:
         """Record what is known so far; the work may go on and amend its span."""
+
+
+class Ended(Protocol):
+    """Work that has ended, and is yet to be made a span of."""
+
+    def settle(self) -> None:
+        """Record it."""
 
 
 class Recording:
@@ -78,12 +86,15 @@ class Recording:
         self.remote = remote
         self.trace_id = remote[0] if remote else secrets.randbits(127) + 1
         self.tags = dict(tags or {})
+        self.budget: Mapping[str, float] | None = None  # tokens, cost (USD), calls, seconds
         self.pending: dict[int, Pending] = {}
         self.failed_attempts: dict[tuple[str, str, int], int] = {}
         self.spans: list[Span] = []
         self.version = 0
         self.is_open = False
         self._drafted = 0
+        self._ended: list[Ended] = []
+        self._held = 0
         self._unkept: list[Span] = []
         self._sums: dict[tuple[Any, ...], Span] = {}
         self._folding = threading.RLock()
@@ -127,6 +138,7 @@ class Recording:
                 _open.remove(self)
         leave(self._token, self.scope)
         self._token = None
+        self.settle()
         for work in list(self.pending.values()):
             work.flush()
         self.is_open = False
@@ -149,6 +161,47 @@ class Recording:
             recording.spans.append(span)
             recording.version += 1
             recording = recording.outer
+
+    def put_off(self, work: Ended, size: int) -> bool:
+        """Record work later, with others like it: code that runs again and again is twice as quick as code that is cold.
+
+        Parameters
+        ----------
+        work : Ended
+        size : int
+            Bytes that it keeps until then.
+
+        Returns
+        -------
+        bool
+            Whether it will be recorded; where nobody would look any more, the caller does it at once.
+        """
+        if not self.is_open:
+            return False
+        top = self._outermost
+        with _lock:
+            top._ended.append(work)
+            top._held += size
+        if len(top._ended) >= _BATCH or top._held > _HELD:
+            top.settle()
+        return True
+
+    @property
+    def _outermost(self) -> Recording:
+        top = self
+        while top.outer is not None:
+            top = top.outer
+        return top
+
+    def settle(self) -> None:
+        """Do what was put off: record what has ended, and sum up what was let go."""
+        top = self._outermost
+        while top._ended:
+            with _lock:
+                ended, top._ended, top._held = top._ended, [], 0
+            for work in ended:
+                work.settle()
+        self.fold()
 
     def drafted(self, span: Span) -> None:
         """Take note that a span keeps texts for an estimate, which must not pile up."""

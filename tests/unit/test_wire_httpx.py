@@ -482,8 +482,8 @@ def test_a_failure_inside_a_hook_is_one_warning_and_the_call_goes_on(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire_call, "read", lambda _exchange: 1 / 0)
-    with module.Client(transport=serving(module)) as client, tokprof.profile() as prof:
-        with pytest.warns(RuntimeWarning, match="your program goes on") as caught:
+    with module.Client(transport=serving(module)) as client:
+        with pytest.warns(RuntimeWarning, match="your program goes on") as caught, tokprof.profile() as prof:
             for _ in range(3):
                 assert client.post(URL, json=ASK).json() == ANSWER
     assert len(caught) == 1

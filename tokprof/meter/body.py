@@ -15,6 +15,9 @@ LIMIT = 256 * 1024 * 1024  # decoded bytes; more is no answer of a model but a b
 LAYERS = 5  # content encodings on top of each other; more is a bomb too
 TAIL = 64 * 1024
 
+_BLANKS = " \t\r\n"
+_parse = json.JSONDecoder().raw_decode
+
 BOM = b"\xef\xbb\xbf"
 _IDENTITY = frozenset({"", "identity", "none", "binary"})
 
@@ -40,6 +43,8 @@ def decode(chunks: Iterable[bytes], encoding: str = "") -> bytes | None:
         As far as it came; empty where it is damaged or a bomb. None for an encoding that is not known or whose library
         is not there.
     """
+    if not encoding:
+        return b"".join(chunks)
     names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in _IDENTITY]
     if len(names) > LAYERS:
         return None
@@ -176,6 +181,13 @@ _DEPTH = 64  # of an answer of a model
 
 def load(data: bytes | str) -> Any:
     """Parse JSON; None where it is none."""
+    try:  # as json.loads does, without its look at other encodings
+        text = (data if isinstance(data, str) else str(data, "utf-8")).strip(_BLANKS)
+        value, end = _parse(text)
+        if end == len(text):
+            return value
+    except (ValueError, RecursionError, MemoryError):
+        pass
     try:
         return json.loads(data)
     except (ValueError, RecursionError, MemoryError):

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tokprof.meter import headers
+from tokprof.meter import headers, quick
 from tokprof.meter.body import BOM, decode, is_whole, load, tail_member
 from tokprof.meter.endpoints import Endpoint, endpoint, may_be_call, never
 from tokprof.meter.providers import provider
 from tokprof.meter.shapes import Told, error_of
 from tokprof.meter.stream import Events, first_token, framing, read_array, read_frames, read_lines
 from tokprof.meter.usage import hidden, tally
-from tokprof.span import Draft, Exchange, Reading
+from tokprof.span import Draft, Exchange, Reading, Usage
 
 __all__ = ["may_be_call", "read"]
 
@@ -69,10 +69,16 @@ def _read(exchange: Exchange) -> Reading | None:
     place = endpoint(host, path)
     if exchange.method.upper() != "POST" or (place is None and never(host, path)):
         return None
-    request = _request(exchange)
+    request = _request(exchange, place)
     body = decode(exchange.chunks, exchange.content_encoding)
     body = body and body.removeprefix(BOM)
     frame = framing(exchange.content_type, body) if body else ""
+    plain = exchange.http_status == 200 and not exchange.headers and not exchange.cached
+    if body and frame == "json" and plain and place is not None and place.operation == "chat":
+        answer = _answer(body)
+        usual = quick.chat(answer)
+        if usual is not None:
+            return _usual(exchange, place, request, answer, *usual)
     told = Told()
     if body:
         _take_in(told, body, frame, place)
@@ -83,6 +89,24 @@ def _read(exchange: Exchange) -> Reading | None:
     elif not place.certain and not (told.usage or told.operation or _asks(request)):
         return None
     return _report(exchange, place, request, told, body, frame)
+
+
+def _usual(
+    exchange: Exchange, place: Endpoint, request: Mapping[str, Any], answer: dict[str, Any], usage: Usage, finish: str
+) -> Reading:
+    asked, tier = request.get("model") or request.get("model_id"), answer.get("service_tier")
+    return Reading(
+        operation=place.operation,
+        kind=place.kind,
+        provider=provider(exchange.host),
+        model=_word(answer["model"]),
+        request_model=_word(asked) if isinstance(asked, str) else place.model,
+        finish_reason=_word(finish),
+        usage=usage,
+        source="reported",
+        usage_raw=_dump(answer["usage"]),
+        service_tier=_word(tier.lower()) if isinstance(tier, str) else None,
+    )
 
 
 def _report(
@@ -204,10 +228,16 @@ def _ends(body: bytes, keys: tuple[bytes, ...]) -> dict[str, Any] | None:
     return found or None
 
 
-def _request(exchange: Exchange) -> Mapping[str, Any]:
+def _request(exchange: Exchange, place: Endpoint | None) -> Mapping[str, Any]:
     body = exchange.request
     if not body or body[:64].lstrip()[:1] != b"{" or len(body) > HUGE:
         return {}
+    if exchange.chunks and place is not None and place.certain:  # nothing but the model is asked for
+        end = tail_member(body, b"model")
+        if end is not None and isinstance(end.get("model"), str) and end["model"]:
+            return end
+        if head := _HEAD_MODEL.match(body):
+            return {"model": head[1].decode("utf-8", "replace")}
     if len(body) > 64 * 1024:
         ends = _ends(body, _REQUEST_KEYS)
         if ends is not None and isinstance(ends.get("model"), str):

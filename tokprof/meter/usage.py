@@ -188,6 +188,8 @@ _SEARCHES: Paths = (
     ("num_search_queries",),
 )
 
+_SEARCH_KEYS = frozenset(path[0] for path in _SEARCHES)
+
 # runs of a model that Anthropic bills beside its usage object
 _BESIDE = ("compaction", "advisor_message")
 
@@ -260,7 +262,8 @@ def _tally(raw: Raw, shape: Shape, single: bool) -> tuple[Usage, str] | None:
     total = _first(raw, shape.total)
     read, write = _first(raw, shape.cache_read), _first(raw, shape.cache_write)
     hour, reasoning = _first(raw, shape.cache_write_1h), _first(raw, shape.reasoning)
-    inside, outside = _total(told_in, raw, shape.input_more), _total(told_out, raw, shape.output_more)
+    inside = _total(told_in, raw, shape.input_more) if shape.input_more else told_in
+    outside = _total(told_out, raw, shape.output_more) if shape.output_more else told_out
     source = "reported"
     if shape.cache_apart and inside is not None:
         inside += (read or 0) + (write or 0)
@@ -279,9 +282,9 @@ def _tally(raw: Raw, shape: Shape, single: bool) -> tuple[Usage, str] | None:
     usage = Usage(
         input_tokens=_sane(inside),
         output_tokens=_sane(outside),
-        cache_read_tokens=_within(read, inside),
-        cache_write_tokens=_within(write, inside, read),
-        reasoning_tokens=_within(reasoning, outside),
+        cache_read_tokens=read and _within(read, inside),
+        cache_write_tokens=write and _within(write, inside, read),
+        reasoning_tokens=reasoning and _within(reasoning, outside),
     )
     usage.cache_write_1h_tokens = _within(_long(raw) if hour is None else hour, usage.cache_write_tokens)
     usage.web_searches = _searches(raw)
@@ -360,6 +363,8 @@ def count(value: object) -> int | None:
 
 
 def _searches(raw: Raw) -> int | None:
+    if _SEARCH_KEYS.isdisjoint(raw):
+        return None
     try:
         return _first(raw, _SEARCHES)
     except InvalidCountError:
@@ -377,14 +382,15 @@ def _long(raw: Raw) -> int | None:
 
 def _first(raw: Raw, paths: Paths) -> int | None:
     for path in paths:
-        node: Any = raw
-        for key in path:
-            if not isinstance(node, dict):
-                node = None
-                break
-            node = node.get(key)
-        if node is not None:
-            return count(node)
+        node: Any = raw.get(path[0])
+        if node is None:
+            continue
+        if len(path) > 1:
+            for key in path[1:]:
+                node = node.get(key) if isinstance(node, dict) else None
+            if node is None:
+                continue
+        return node if type(node) is int and 0 <= node <= MAX else count(node)
     return None
 
 
@@ -411,28 +417,30 @@ def _within(part: int | None, whole: int | None, taken: int | None = None) -> in
 
 def _split(usage: Usage, raw: Raw, shape: Shape) -> None:
     inputs, outputs = shape.modalities
-    usage.input_audio_tokens = _within(_modality(raw, inputs, "audio"), usage.input_tokens)
-    images = _modality(raw, inputs, "image")
-    images = count(raw.get("prompt_image_tokens")) if images is None else images  # xAI's gRPC
-    usage.input_image_tokens = _within(images, usage.input_tokens)
-    usage.output_audio_tokens = _within(_modality(raw, outputs, "audio"), usage.output_tokens)
-    usage.output_image_tokens = _within(_modality(raw, outputs, "image"), usage.output_tokens)
+    audio, image = _modalities(raw, inputs)
+    image = count(raw.get("prompt_image_tokens")) if image is None else image  # xAI's gRPC
+    usage.input_audio_tokens = audio and _within(audio, usage.input_tokens)
+    usage.input_image_tokens = image and _within(image, usage.input_tokens)
+    audio, image = _modalities(raw, outputs)
+    usage.output_audio_tokens = audio and _within(audio, usage.output_tokens)
+    usage.output_image_tokens = image and _within(image, usage.output_tokens)
 
 
 # proto-REST clients send the number of the enumeration
-_MODALITIES = {"audio": ("AUDIO", 4), "image": ("IMAGE", 2)}
+_AUDIO, _IMAGE = ("AUDIO", 4), ("IMAGE", 2)
 
 
-def _modality(raw: Raw, paths: Paths, name: str) -> int | None:
+def _modalities(raw: Raw, paths: Paths) -> tuple[int | None, int | None]:
+    """Tokens of audio and of images."""
     for path in paths:
         told = raw.get(path[0])
         if isinstance(told, dict):
-            return count(told.get(f"{name}_tokens"))
+            return count(told.get("audio_tokens")), count(told.get("image_tokens"))
         if isinstance(told, list):
-            tokens = [
-                count(item.get("tokenCount"))
-                for item in told
-                if isinstance(item, dict) and item.get("modality") in _MODALITIES[name]
-            ]
-            return sum(number or 0 for number in tokens) if tokens else None
-    return None
+            return _listed(told, _AUDIO), _listed(told, _IMAGE)
+    return None, None
+
+
+def _listed(told: list[Any], names: tuple[str, int]) -> int | None:
+    found = [count(item.get("tokenCount")) for item in told if isinstance(item, dict) and item.get("modality") in names]
+    return sum(tokens or 0 for tokens in found) if found else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -145,13 +145,17 @@ class WireCall:
         self.exchange.chunks.append(data)
         self._arrivals.append(clock())
 
+    @property
+    def parts(self) -> tuple[Callable[[bytes], None], Callable[[int], None]]:
+        """Where `chunk` keeps a part and the time of its arrival: for transports with many, at half its price."""
+        return self.exchange.chunks.append, self._arrivals.append
+
     def finish(self, complete: bool) -> None:
         """Close the call: the body was read to its end, or the program let go of it."""
         if self._done:
             return
         self.exchange.complete = complete
-        self._done = True
-        self._record()
+        self._end()
 
     def fail(self, error: BaseException) -> None:
         """Close the call: sending or reading raised `error`."""
@@ -163,8 +167,7 @@ class WireCall:
         except Exception as own:
             self._error = "error", type(error).__name__
             warn_once(_READ, own)
-        self._done = True
-        self._record()
+        self._end()
 
     def failure(self, error: BaseException) -> tuple[str, str]:
         """Status and text of what `error` did to the call."""
@@ -177,6 +180,19 @@ class WireCall:
     def flush(self) -> None:
         """Record what has gone by so far, because the recording ends; the call may go on."""
         if not self._done:
+            self._record()
+
+    def settle(self) -> None:
+        """Record the call, which has ended; see `Recording.put_off`."""
+        self._record()
+
+    def _end(self) -> None:
+        span, recording, exchange = self._span, self._recording, self.exchange
+        span.closed = max(clock(), span.opened)
+        self._done = True
+        recording.pending.pop(span.id, None)
+        size = len(exchange.request or b"") + sum(map(len, exchange.chunks))
+        if chain or not recording.put_off(self, size):
             self._record()
 
     def _record(self) -> None:
@@ -201,10 +217,9 @@ class WireCall:
             return
         span, recording, exchange = self._span, self._recording, self.exchange
         done = self._settled = self._done  # from here on it may end at any time; that is then settled once more
-        span.closed = max(clock(), span.opened)
+        if not done:
+            span.closed = max(clock(), span.opened)
         late = not recording.is_open
-        if done:
-            recording.pending.pop(span.id, None)
         reading = read(exchange)
         if reading is None:
             return

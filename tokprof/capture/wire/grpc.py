@@ -238,8 +238,6 @@ class _Rpc(WireCall):
 
     def _settle(self) -> None:
         if not self.sent:  # an interceptor answered, or has yet to let it pass
-            if self._done:
-                self._recording.pending.pop(self._span.id, None)
             return
         self._translate()
         super()._settle()

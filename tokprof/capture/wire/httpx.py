@@ -13,7 +13,7 @@ from typing import Any
 from tokprof.capture import patch
 from tokprof.capture.wire.call import WANTED, WireCall, begin
 from tokprof.capture.wire.include_usage import Hide
-from tokprof.recorder import current, warn_once
+from tokprof.recorder import clock, current, warn_once
 
 _METHOD = "_send_single_request"
 _WANTED = frozenset(name.encode() for name in WANTED)
@@ -118,11 +118,13 @@ class _SyncTee:
         return getattr(self._stream, name)
 
     def __iter__(self) -> Iterator[bytes]:
-        call, note = self._call, self._call.chunk
+        call = self._call
+        keep, arrive = call.parts
         hide = Hide() if call.hides else None
         try:
             for data in self._stream:
-                note(data)
+                keep(data)
+                arrive(clock())
                 if hide is None:
                     yield data
                 elif seen := hide.feed(data):
@@ -153,11 +155,13 @@ class _AsyncTee:
         return getattr(self._stream, name)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        call, note = self._call, self._call.chunk
+        call = self._call
+        keep, arrive = call.parts
         hide = Hide() if call.hides else None
         try:
             async for data in self._stream:
-                note(data)
+                keep(data)
+                arrive(clock())
                 if hide is None:
                     yield data
                 elif seen := hide.feed(data):
