@@ -26,6 +26,7 @@ export interface Step {
   attempt?: number;
   http_status?: number;
   stream?: boolean;
+  tags?: Record<string, string>;
   children?: Step[];
 }
 
@@ -71,11 +72,83 @@ export function blockOf(root: Step, title: string, unpriced = false): Uint8Array
       http_status: steps.map((s) => s.http_status ?? 0),
       stream: steps.map((s) => (s.stream ? 1 : 0)),
       error: steps.map((s) => intern(s.error)),
+      tags: steps.map((s) => intern(s.tags && JSON.stringify(s.tags))),
+      provider: steps.map((s) => intern(s.model && (s.model.startsWith("claude") ? "anthropic" : s.model.startsWith("llama") ? "ollama" : "openai"))),
+      function: steps.map((s, i) => intern(isCall(s) ? functionOf(steps, parent, i) : undefined)),
+      count: steps.map((s) => (isCall(s) ? 1 : 0)),
+      priced: steps.map((s) => (!isCall(s) ? 0 : s.cost === undefined || unpriced ? 5 : 2)),
+      ...evidence(steps, unpriced),
+      ...costParts(steps, unpriced),
     },
     strings,
     kinds: KINDS,
     meta: { title, duration_s: root.duration, metric: "tokens" },
   });
+}
+
+const isCall = (s: Step) => s.source !== undefined || ["llm", "embedding", "reranker"].includes(s.kind);
+
+/** Name of the innermost function around a step. */
+function functionOf(steps: Step[], parent: number[], at: number): string {
+  let up = parent[at]!;
+  while (up > 0 && !["frame", "task", "tool", "agent"].includes(steps[up]!.kind)) up = parent[up]!;
+  return steps[up]!.name;
+}
+
+/** Which figures the calls told, as the kernel writes it. */
+function evidence(steps: Step[], unpriced: boolean): { told: number[]; untold: number[] } {
+  const known = (s: Step) => [s.input, s.output, s.embedding, s.cache_read, s.cache_write, s.reasoning, unpriced ? undefined : s.cost];
+  const bits = (flags: boolean[]) => flags.reduce((sum, flag, at) => sum + (flag ? 1 << at : 0), 0);
+  const billed = (s: Step) => isCall(s) && s.status !== "error";
+  const fits = (s: Step, at: number) => at === 6 || (s.kind === "embedding") === (at === 2);
+  return {
+    told: steps.map((s) => (billed(s) ? bits([...known(s).map((v) => v !== undefined), s.source !== "missing"]) : 0)),
+    untold: steps.map((s) =>
+      billed(s) ? bits([...known(s).map((v, at) => fits(s, at) && (at < 2 || at === 6) && v === undefined), s.source === "missing"]) : 0,
+    ),
+  };
+}
+
+/** Parts of the cost: output five times as dear as input, cache reads a tenth. */
+function costParts(steps: Step[], unpriced: boolean): Record<"cost_input" | "cost_output" | "cost_cache_read" | "cost_cache_write", number[]> {
+  const part = (weigh: (s: Step) => number) =>
+    steps.map((s) => {
+      const cached = s.cache_read ?? 0;
+      const written = s.cache_write ?? 0;
+      const all = (s.input ?? 0) + (s.embedding ?? 0) - 0.9 * cached + 0.25 * written + 5 * (s.output ?? 0);
+      return unpriced || !s.cost || all <= 0 ? 0 : (s.cost * weigh(s)) / all;
+    });
+  return {
+    cost_input: part((s) => (s.input ?? 0) + (s.embedding ?? 0) - (s.cache_read ?? 0) - (s.cache_write ?? 0)),
+    cost_output: part((s) => 5 * (s.output ?? 0)),
+    cost_cache_read: part((s) => 0.1 * (s.cache_read ?? 0)),
+    cost_cache_write: part((s) => 1.25 * (s.cache_write ?? 0)),
+  };
+}
+
+/** What a kernel would say of any call. */
+export const DETAIL = {
+  usage: JSON.stringify({ prompt_tokens: 1840, completion_tokens: 412, prompt_tokens_details: { cached_tokens: 1024 } }, null, 2),
+  parameters: JSON.stringify({ temperature: 0.2, max_completion_tokens: 800 }, null, 2),
+  costs: [], cost_source: "priced", tokenizer: null, service_tier: null, length: [96, 300_000], tags: { user: "u1" },
+  stack: [["main", "In[2]:12", 0], ["research", "agent.py:18", 2], ["make_plan", "agent.py:44", 6]],
+  prompt: "[user] Compare <b>three</b> vector stores for a notebook, and say which of them needs no server.",
+  answer: "A vector store that runs in the process: …",
+};
+
+/** Calls of one level, each with a request of its own: as long a table as one likes. */
+export function calls(n: number): Uint8Array {
+  const models = ["gpt-5.2", "gpt-5-mini", "claude-sonnet-4-5", "claude-haiku-4-5", "gemini-3-pro"];
+  let seed = 11;
+  const next = () => ((seed = (seed * 1664525 + 1013904223) >>> 0) / 2 ** 32);
+  const children = Array.from({ length: n }, (_, i): Step => {
+    const input = Math.floor(200 + next() * 6000);
+    const output = Math.floor(next() * 900);
+    const model = models[Math.floor(next() ** 2 * models.length)]!;
+    const more = { input, output, cache_read: Math.floor(input * next() * 0.5), cost: input * 1.25e-6 + output * 1e-5 };
+    return call(`chat ${model}`, model, i * 0.01, 0.2 + next() ** 3 * 9, { ...more, where: `eval.py:${10 + (i % 30)}`, tags: { request: `r-${i}` } });
+  });
+  return blockOf({ name: "In[5]", kind: "cell", start: 0, duration: n * 0.01 + 10, children }, "In[5]");
 }
 
 function call(name: string, model: string, start: number, duration: number, more: Partial<Step>): Step {

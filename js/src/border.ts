@@ -110,7 +110,7 @@ const SCHEMA = {
   finish: ["i4", -1],
   tags: ["i4", -1],
   late: ["u1", 0],
-  count: ["i4", 1],
+  count: ["i4", 0],
   told: ["u1", 0],
   untold: ["u1", 0],
   priced: ["u1", 0],
@@ -120,8 +120,8 @@ const SCHEMA = {
   cost_cache_write: ["f8", 0],
 } as const satisfies Record<string, readonly [Dtype, number]>;
 
-type ColumnName = keyof typeof SCHEMA;
-const NAMES = Object.keys(SCHEMA) as ColumnName[];
+export type ColumnName = keyof typeof SCHEMA;
+export const NAMES = Object.keys(SCHEMA) as ColumnName[];
 const STRING_COLUMNS = ["name", "where", "function", "model", "error", "provider", "tier", "finish", "tags"] as const;
 
 /** Figures of the bits of `told` and `untold`; tokens are input, output and embedding together. */

@@ -18,7 +18,7 @@ test("a selection reaches the other views of the profile, and no others", () => 
   join("q", (s) => heard["other"]!.push(s), leave.signal);
   const one = selectionOf([3], "three");
   a.tell(one);
-  a.tell(selectionOf([3], "again"));
+  a.tell(selectionOf([3], "three"));
   expect(heard).toEqual({ a: [], b: [one], other: [] });
   expect(b.now()).toBe(one);
   leave.abort();

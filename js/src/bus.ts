@@ -41,7 +41,7 @@ export function join(profile: string, heard: Heard, signal: AbortSignal): Member
   return {
     now: () => channel.now,
     tell(selection) {
-      if (sameSelection(selection, channel.now)) return;
+      if (sameSelection(selection, channel.now) && selection.label === channel.now.label) return;
       channel.now = selection;
       for (const listener of [...channel.listeners]) if (listener !== heard) listener(selection);
     },

@@ -1,4 +1,5 @@
 // Colours of boxes: Okabe-Ito, told apart with any colour vision, softened towards the background, with ink that can be read.
+import { dollars, percent } from "./format.ts";
 import { kindOf, nameOf, stringOf, totalOf, type Tree } from "./tree.ts";
 
 export type Rgb = readonly [number, number, number];
@@ -37,6 +38,15 @@ export interface Swatch {
 export const FRAME = 8;
 export const STEP = 9;
 export const ROOT = 10;
+/** First of the colours of heat, from cool to hot. */
+export const HEAT = 11;
+const HEATS: readonly Rgb[] = [
+  [254, 235, 190],
+  [250, 197, 110],
+  [240, 140, 60],
+  [213, 80, 20],
+  [150, 28, 30],
+];
 
 export function mix(a: Rgb, b: Rgb, t: number): Rgb {
   return [0, 1, 2].map((i) => Math.round(a[i]! + (b[i]! - a[i]!) * t)) as unknown as Rgb;
@@ -73,7 +83,7 @@ export function fills(background: Rgb, foreground: Rgb): Rgb[] {
   const dark = isDark(background);
   const colors = OKABE_ITO.map((color) => mix(color, background, dark ? 0.05 : 0.22));
   const quiet = dark ? [0.13, 0.22, 0.3] : [0.075, 0.14, 0.2];
-  return [...colors, ...quiet.map((t) => mix(background, foreground, t))];
+  return [...colors, ...quiet.map((t) => mix(background, foreground, t)), ...HEATS];
 }
 
 export function swatches(background: Rgb, foreground: Rgb): Swatch[] {
@@ -88,7 +98,10 @@ export function swatches(background: Rgb, foreground: Rgb): Swatch[] {
   });
 }
 
-export type ColorMode = "model" | "kind";
+export type ColorMode = "model" | "kind" | "source" | "heat";
+
+/** Colours of provenances: blue is sure, orange is not, grey is not known. */
+const SOURCE_COLORS: Readonly<Record<string, number>> = { reported: 0, derived: 2, estimated: 1, partial: 5, missing: GREY };
 
 export interface LegendEntry {
   readonly key: string;
@@ -109,11 +122,13 @@ export interface Coloring {
 function legendKey(tree: Tree, mode: ColorMode, node: number): string {
   const { block } = tree;
   if (mode === "kind") return kindOf(block, node);
+  if (mode === "source") return tree.isCall[node] ? (block.sources[tree.totals.source[node]!] ?? "") : "";
   if (!tree.isCall[node]) return "";
   return stringOf(block, block.model[node]) || `(no model) ${nameOf(block, node)}`;
 }
 
 export function colorize(tree: Tree, mode: ColorMode): Coloring {
+  if (mode === "heat") return heat(tree);
   const { block } = tree;
   const n = block.nodes;
   const groups = new Map<string, { nodes: number; weight: number; index: number }>();
@@ -131,7 +146,8 @@ export function colorize(tree: Tree, mode: ColorMode): Coloring {
   const place = new Int32Array(groups.size);
   const legend = sorted.map(([key, { nodes, index }], rank): LegendEntry => {
     place[index] = rank;
-    return { key, label: key, nodes, color: mode === "model" ? Math.min(rank, GREY) : kindColor(key) };
+    const color = mode === "model" ? Math.min(rank, GREY) : mode === "source" ? SOURCE_COLORS[key]! : kindColor(key);
+    return { key, label: key, nodes, color };
   });
   const color = new Uint8Array(n);
   const entry = new Int32Array(n).fill(-1);
@@ -140,6 +156,49 @@ export function colorize(tree: Tree, mode: ColorMode): Coloring {
     color[node] = entry[node]! >= 0 ? legend[entry[node]!]!.color : quietTone(kindOf(block, node));
   }
   return { color, entry, legend };
+}
+
+/** Colours of the nodes of which others have their looks: a model keeps its colour, whatever of it is shown. */
+export function colorsLike({ color, entry, legend }: Coloring, nodes: number, like: (node: number) => number): Coloring {
+  const at = Int32Array.from({ length: nodes }, (_, node) => like(node));
+  return { color: Uint8Array.from(at, (node) => color[node]!), entry: at.map((node) => entry[node]!), legend };
+}
+
+/** Colour by the price of a token, or, where no price is known, by the share of all tokens; in steps of equal ratio. */
+function heat(tree: Tree): Coloring {
+  const n = tree.block.nodes;
+  const whole = n > 0 ? totalOf(tree, "tokens", 0) : 0;
+  const priced = n > 0 && totalOf(tree, "cost", 0) > 0;
+  const value = Float64Array.from({ length: n }, (_, node) => {
+    const tokens = totalOf(tree, "tokens", node);
+    return priced ? (1e6 * totalOf(tree, "cost", node)) / tokens : tokens / whole;
+  });
+  let [least, most] = [Infinity, 0];
+  for (let node = 0; node < n; node++) {
+    if (!tree.isCall[node] || !(value[node]! > 0)) continue;
+    least = Math.min(least, value[node]!);
+    most = Math.max(most, value[node]!);
+  }
+  const steps = most > least * 1.0001 ? HEATS.length : 1;
+  const step = (v: number) => Math.max(0, Math.min(steps - 1, Math.floor((steps * Math.log(v / least)) / Math.log(most / least || 1))));
+  const words = (v: number) => (priced ? dollars(v) : percent(v, 1));
+  const counts = new Array<number>(steps).fill(0);
+  const color = new Uint8Array(n);
+  const entry = new Int32Array(n).fill(-1);
+  for (let node = 0; node < n; node++) {
+    color[node] = quietTone(kindOf(tree.block, node));
+    if (!(value[node]! > 0) || !Number.isFinite(value[node]!)) continue;
+    const at = steps === 1 ? 0 : step(value[node]!);
+    entry[node] = at;
+    color[node] = HEAT + at;
+    counts[at]!++;
+  }
+  const edge = (at: number) => words(least * (most / least) ** (at / steps));
+  const legend = counts.map((nodes, at) => {
+    const label = `${edge(at)}${steps > 1 ? ` to ${edge(at + 1)}` : ""}${priced ? " / M tokens" : ""}`;
+    return { key: String(at), label, color: HEAT + at, nodes };
+  });
+  return { color, entry, legend: most > 0 ? legend : [] };
 }
 
 function kindColor(kind: string): number {

@@ -1,8 +1,8 @@
 // What is known of a node, in words: for the tooltip, the details line, the title and screen readers.
-import { NO_SOURCE } from "./border.ts";
+import { FIGURES, NO_SOURCE } from "./border.ts";
 import { compact, dollars, integer, percent, plain, plural, seconds } from "./format.ts";
 import { isUnknown } from "./layout.ts";
-import { kindOf, nameOf, selfOf, stringOf, totalOf, unknownOf, type Metric, type Tree } from "./tree.ts";
+import { isOfLanguage, kindOf, nameOf, runsOf, selfOf, stringOf, totalOf, unknownOf, type Metric, type Tree } from "./tree.ts";
 
 export interface Fact {
   readonly label: string;
@@ -23,7 +23,19 @@ export const METRIC_LABELS: Readonly<Record<Metric, string>> = {
   tokens: "Tokens",
   input: "Input",
   output: "Output",
+  cached: "Cached",
+  reasoning: "Reasoning",
   cost: "Cost",
+};
+
+const NOUNS: Readonly<Record<Metric, string>> = {
+  time: "time",
+  tokens: "tokens",
+  input: "input",
+  output: "output",
+  cached: "cached tokens",
+  reasoning: "reasoning tokens",
+  cost: "cost",
 };
 
 /** "≥" where something is missing, "~" where something is estimated. */
@@ -31,7 +43,7 @@ export function bound(tree: Tree, metric: Metric, node: number): string {
   const { totals, block } = tree;
   if (metric === "time") return "";
   if (unknownOf(tree, metric, node) > 0 || (metric === "cost" && totals.unpriced[node]! > 0)) return "≥ ";
-  const source = metric === "input" || metric === "output" ? totals.languageSource : totals.source;
+  const source = isOfLanguage(metric) ? totals.languageSource : totals.source;
   return block.sources[source[node]!] === "estimated" ? "~ " : "";
 }
 
@@ -58,17 +70,22 @@ export function shortAmount(tree: Tree, metric: Metric, node: number): string {
 
 /** Marks in front of a label, so that no state is told by colour alone. */
 export function glyphs(tree: Tree, metric: Metric, node: number): string {
-  const { block } = tree;
+  const { block, totals } = tree;
   let text = "";
   const status = block.statuses[block.status[node]!];
-  if (status === "error") text += "✕ ";
-  if (block.attempt[node]! > 1) text += `↻${block.attempt[node]! - 1} `;
+  const calls = tree.isCall[node] && runsOf(tree, node) > 1;
+  if (calls && totals.errors[node]! > 0) text += `✕${totals.errors[node]} `;
+  else if (status === "error") text += "✕ ";
+  if (calls && totals.retries[node]! > 0) text += `↻${totals.retries[node]} `;
+  else if (block.attempt[node]! > 1) text += `↻${block.attempt[node]! - 1} `;
+  if (tree.made?.folded?.[node]) text += `⊞${tree.made.folded[node]! + 1} `;
   if (isUnknown(tree, metric === "time" ? "tokens" : metric, node)) text += "? ";
   return text;
 }
 
 export function label(tree: Tree, node: number): string {
-  return plain(nameOf(tree.block, node), 200);
+  const runs = tree.made?.up?.[node] ? 1 : runsOf(tree, node);
+  return plain(nameOf(tree.block, node), 200) + (runs > 1 ? ` ×${integer(runs)}` : "");
 }
 
 export function title(tree: Tree): { name: string; parts: string[] } {
@@ -116,7 +133,9 @@ export function facts(tree: Tree, metric: Metric, node: number): Fact[] {
   }
   const attempt = block.attempt[node]!;
   if (attempt > 1) add("Retry", `attempt ${attempt} of the same request`, "part");
-  if (totals.errors[node]! > 0 && !isCall[node]) add("Failed", plural(totals.errors[node]!, "call"), "bad");
+  if (totals.errors[node]! > 0 && (!isCall[node] || calls > 1)) add("Failed", plural(totals.errors[node]!, "call"), "bad");
+  const folded = tree.made?.folded?.[node];
+  if (folded) add("Folded", `${integer(folded + 1)} functions that each call nothing but the next; unfold with e`);
   if (calls > 0) addTokens(tree, metric, node, add);
   add("Duration", duration(tree, node));
   return list;
@@ -124,6 +143,10 @@ export function facts(tree: Tree, metric: Metric, node: number): Fact[] {
 
 function duration(tree: Tree, node: number): string {
   const { block } = tree;
+  if (tree.made?.merged) {
+    const runs = runsOf(tree, node);
+    return seconds(block.duration[node]!) + (runs > 1 ? `, ${plural(runs, "run")} and parallel calls summed` : "");
+  }
   const own = tree.firstChild[node]! >= 0 ? ` (${seconds(selfOf(tree, "time", node))} self)` : "";
   const parts = [seconds(block.duration[node]!) + own];
   if (Number.isFinite(block.ttft[node])) parts.push(`first token after ${seconds(block.ttft[node]!)}`);
@@ -142,7 +165,7 @@ function provenance({ block, totals }: Tree, node: number): string {
   return `partly ${words}`;
 }
 
-function addTokens(
+export function addTokens(
   tree: Tree,
   metric: Metric,
   node: number,
@@ -173,7 +196,8 @@ function addTokens(
   add("Cost", cost + gap, unpriced ? "part" : undefined);
   const whole = totalOf(tree, metric, 0);
   if (node > 0 && whole > 0) {
-    add("Share", `${percent(totalOf(tree, metric, node), whole)} of all ${METRIC_LABELS[metric].toLowerCase()}`);
+    const all = tree.made?.up ? `the ${NOUNS[metric]} of ${label(tree, 0)}` : `all ${NOUNS[metric]}`;
+    add("Share", `${percent(totalOf(tree, metric, node), whole)} of ${all}`);
   }
   const source = totals.source[node]!;
   if (source !== NO_SOURCE) {
@@ -189,7 +213,11 @@ export function whyEmpty(tree: Tree, metric: Metric): string {
     return "No price is known for these calls, so there is no cost to show. tokprof.prices.add(...) sets one.";
   }
   if (unknownOf(tree, metric, 0) > 0) return "The providers did not report tokens for these calls.";
-  return `These calls have no ${METRIC_LABELS[metric].toLowerCase()}.`;
+  const bit = metric === "cached" || metric === "reasoning" ? 1 << FIGURES.indexOf(metric === "cached" ? "cache_read" : metric) : 0;
+  if (bit && block.untold.some((bits) => bits & bit) && !block.told.some((bits) => bits & bit)) {
+    return `The providers did not tell the ${NOUNS[metric]} of these calls.`;
+  }
+  return `These calls have no ${NOUNS[metric]}.`;
 }
 
 /** One sentence for a screen reader. */

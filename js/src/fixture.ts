@@ -6,7 +6,8 @@ export const KINDS = ["cell", "frame", "llm", "embedding"];
 
 export function treeOf(columns: EncodeInput["columns"], strings: string[] = ["n"]): Tree {
   const nodes = columns.parent!.length;
-  const filled = { name: new Array<number>(nodes).fill(0), ...columns };
+  const count = Array.from(columns.kind ?? [], (kind) => (kind >= KINDS.indexOf("llm") ? 1 : 0));
+  const filled = { name: new Array<number>(nodes).fill(0), ...(columns.kind ? { count } : {}), ...columns };
   return buildTree(decode(encode({ nodes, columns: filled, strings, kinds: KINDS })));
 }
 

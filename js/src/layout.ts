@@ -17,27 +17,39 @@ export interface Layout {
 }
 
 export function layout(tree: Tree, metric: Metric): Layout {
-  return metric === "time" ? timeLayout(tree) : metricLayout(tree, metric);
+  return metric === "time" && !tree.made?.merged ? timeLayout(tree) : metricLayout(tree, metric);
 }
 
-/** Side by side in call order; the width is the inclusive value, what is the node's own stays free at the right end. */
+/** Side by side in the order of the siblings; the width is the inclusive value, what is the node's own stays free at the right end. */
 export function metricLayout(tree: Tree, metric: Metric): Layout {
-  const { block } = tree;
+  const { block, firstChild, nextSibling, made } = tree;
   const n = block.nodes;
   const x = new Float64Array(n);
   const w = new Float64Array(n);
-  const next = new Float64Array(n);
+  for (let node = 0; node < n; node++) w[node] = Math.max(0, totalOf(tree, metric, node));
   for (let node = 0; node < n; node++) {
-    const width = Math.max(0, totalOf(tree, metric, node));
-    w[node] = width;
-    if (node > 0) {
-      const up = block.parent[node]!;
-      x[node] = next[up]!;
-      next[up]! += width;
+    let at = x[node]!;
+    let up = made?.up?.[node];
+    for (let child = firstChild[node]!; child >= 0; child = nextSibling[child]!) {
+      // Callers begin anew, on the other side of the root.
+      if (made?.up?.[child] !== up) {
+        up = made?.up?.[child];
+        at = x[node]!;
+      }
+      x[child] = at;
+      at += w[child]!;
     }
-    next[node] = x[node]!;
   }
-  return finish(tree, metric, x, w, tree.depth, 0, n > 0 ? w[0]! : 0);
+  return finish(tree, metric, x, w, rowsOf(tree, w, metric), 0, n > 0 ? w[0]! : 0);
+}
+
+/** The depth; of a tree that grows both ways, counted from the outermost caller with a width. */
+function rowsOf({ depth, made }: Tree, w: Float64Array, metric: Metric): Int32Array {
+  const up = made?.up;
+  if (!up) return depth;
+  let most = 0;
+  for (let node = 0; node < depth.length; node++) if (up[node] && (w[node]! > 0 || metric === "time")) most = Math.max(most, depth[node]!);
+  return depth.map((at, node) => (up[node] ? Math.max(0, most - at) : most + at));
 }
 
 /** Each node at its own time; siblings that overlap lie in lanes below each other. */
@@ -198,6 +210,7 @@ function finish(
 ): Layout {
   const n = x.length;
   const shown = (node: number) => metric === "time" || w[node]! > 0;
+  const up = tree.made?.up;
   let rowCount = 0;
   let count = 0;
   const marks: number[] = [];
@@ -206,7 +219,7 @@ function finish(
     if (shown(node)) {
       rowCount = Math.max(rowCount, row[node]! + 1);
       count++;
-    } else if (isUnknown(tree, metric, node) || (tree.isCall[node] && tree.block.status[node] === failed)) {
+    } else if (!up?.[node] && (isUnknown(tree, metric, node) || (tree.isCall[node] && tree.block.status[node] === failed))) {
       marks.push(node);
       rowCount = Math.max(rowCount, row[node]! + 1);
     }
@@ -228,6 +241,13 @@ function finish(
   }
   marks.sort((a, b) => row[a]! - row[b]! || x[a]! - x[b]! || a - b);
   return { metric, x, w, row, rowCount, order, rowStart, marks: Int32Array.from(marks), from, to };
+}
+
+/** Whether a node is drawn, be it ever so narrow. */
+export function isShown(tree: Tree, { metric, w }: Layout, node: number): boolean {
+  if (metric === "time" || w[node]! > 0) return true;
+  const failed = tree.isCall[node] === 1 && tree.block.statuses[tree.block.status[node]!] === "error";
+  return !tree.made?.up?.[node] && (failed || isUnknown(tree, metric, node));
 }
 
 /** Whether the node is a call of which the metric is not known. */

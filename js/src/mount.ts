@@ -79,7 +79,7 @@ export function mount<T extends Traits>(
     height: traits.get("height") || HEIGHT,
     signal,
     select(selection) {
-      if (sameSelection(selection, shown)) return;
+      if (sameSelection(selection, shown) && selection.label === shown.label) return;
       shown = selection;
       member.tell(selection);
       send(traits, { type: "select", rows: selection.rows, label: selection.label });

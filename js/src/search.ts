@@ -1,5 +1,6 @@
 // Which nodes a text or a legend entry picks out, and how much of the whole they are.
 import type { Coloring } from "./color.ts";
+import { isShown, type Layout } from "./layout.ts";
 import { totalOf, type Metric, type Tree } from "./tree.ts";
 
 export interface Match {
@@ -18,6 +19,14 @@ export function search(tree: Tree, text: string): Match | null {
   return select(block.nodes, (node) =>
     Boolean(hit[block.name[node]!] || hit[block.model[node]!] || hit[block.where[node]!]),
   );
+}
+
+/** Matches from top left to bottom right as they are drawn, those that are not drawn left out. */
+export function inOrder(tree: Tree, layout: Layout, { mask }: Match): number[] {
+  const found: number[] = [];
+  for (let node = 0; node < mask.length; node++) if (mask[node] && isShown(tree, layout, node)) found.push(node);
+  const { x, row } = layout;
+  return found.sort((a, b) => x[a]! - x[b]! || row[a]! - row[b]! || a - b);
 }
 
 export function ofEntry(coloring: Coloring, key: string): Match | null {
@@ -48,6 +57,7 @@ export function matchedTotal(tree: Tree, metric: Metric, { mask }: Match): numbe
   const covered = new Uint8Array(block.nodes);
   let sum = 0;
   for (let node = 0; node < block.nodes; node++) {
+    if (tree.made?.up?.[node]) continue;
     const above = node > 0 ? covered[block.parent[node]!]! : 0;
     if (mask[node] && !above) sum += totalOf(tree, metric, node);
     covered[node] = above | mask[node]!;

@@ -1,15 +1,23 @@
 // Links between the nodes of a block, and inclusive totals.
 import { NO_SOURCE, type Block } from "./border.ts";
 
-export const METRICS = ["time", "tokens", "input", "output", "cost"] as const;
+export const METRICS = ["time", "tokens", "input", "output", "cached", "reasoning", "cost"] as const;
 export type Metric = (typeof METRICS)[number];
+
+/** Columns of the metrics that are one column. */
+const COLUMN = { input: "input", output: "output", cached: "cache_read", reasoning: "reasoning", cost: "cost" } as const;
+
+/** Whether a metric is of language models alone. */
+export function isOfLanguage(metric: Metric): boolean {
+  return metric !== "time" && metric !== "tokens" && metric !== "cost";
+}
 
 export function isMetric(value: unknown): value is Metric {
   return METRICS.includes(value as Metric);
 }
 
 const EMBEDDING_KINDS = new Set(["embedding", "reranker"]);
-const CALL_KINDS = new Set(["llm", ...EMBEDDING_KINDS]);
+export const CALL_KINDS = new Set(["llm", ...EMBEDDING_KINDS]);
 
 /** Inclusive values of each node: its own and those of everything below it. */
 export interface Totals {
@@ -46,35 +54,65 @@ export interface Tree {
   /** Calls of embedding models and rerankers. */
   readonly isEmbedding: Uint8Array;
   readonly totals: Totals;
+  /** Of a tree that was made from another one: what of that it shows. */
+  readonly made?: Made;
+}
+
+export interface Made {
+  /** Nodes that node n stands for, with all below them: `members[first[n]] .. members[first[n + 1] - 1]`. */
+  readonly first: Int32Array;
+  readonly members: Int32Array;
+  /** The node of which a node has its name and looks. */
+  readonly like: Int32Array;
+  /** Node that shows a node of the other tree; -1 where none does. */
+  readonly of: Int32Array;
+  /** Whether nodes stand for several ones: then time is a sum, and has no place on a clock. */
+  readonly merged: boolean;
+  /** Nodes that lead to the root, instead of away from it. */
+  readonly up?: Uint8Array;
+  /** How many nodes are folded into one. */
+  readonly folded?: Int32Array;
+}
+
+/** How many nodes of the profile a node stands for. */
+export function runsOf({ made }: Tree, node: number): number {
+  return made ? made.first[node + 1]! - made.first[node]! : 1;
 }
 
 export function buildTree(block: Block): Tree {
   const n = block.nodes;
-  const firstChild = new Int32Array(n).fill(-1);
-  const nextSibling = new Int32Array(n).fill(-1);
-  const prevSibling = new Int32Array(n).fill(-1);
-  const depth = new Int32Array(n);
   const isCall = new Uint8Array(n);
   const isEmbedding = new Uint8Array(n);
   const callKind = block.kinds.map((kind) => CALL_KINDS.has(kind));
   const embeddingKind = block.kinds.map((kind) => EMBEDDING_KINDS.has(kind));
+  for (let node = 0; node < n; node++) {
+    isCall[node] = callKind[block.kind[node]!] || block.source[node] !== NO_SOURCE ? 1 : 0;
+    isEmbedding[node] = isCall[node] && (embeddingKind[block.kind[node]!] || block.embedding[node]! > 0) ? 1 : 0;
+  }
+  const totals = sumUp(block, isCall, isEmbedding);
+  return { block, ...linksOf(block.parent), isCall, isEmbedding, totals };
+}
+
+/** Links of a tree of which only the parents are known, each before its children; siblings in their order. */
+export function linksOf(parent: Int32Array): Pick<Tree, "firstChild" | "nextSibling" | "prevSibling" | "depth"> {
+  const n = parent.length;
+  const firstChild = new Int32Array(n).fill(-1);
+  const nextSibling = new Int32Array(n).fill(-1);
+  const prevSibling = new Int32Array(n).fill(-1);
+  const depth = new Int32Array(n);
   for (let node = n - 1; node > 0; node--) {
-    const up = block.parent[node]!;
+    const up = parent[node]!;
     const next = firstChild[up]!;
     nextSibling[node] = next;
     if (next >= 0) prevSibling[next] = node;
     firstChild[up] = node;
   }
-  for (let node = 0; node < n; node++) {
-    if (node > 0) depth[node] = depth[block.parent[node]!]! + 1;
-    isCall[node] = callKind[block.kind[node]!] || block.source[node] !== NO_SOURCE ? 1 : 0;
-    isEmbedding[node] = isCall[node] && (embeddingKind[block.kind[node]!] || block.embedding[node]! > 0) ? 1 : 0;
-  }
-  const totals = sumUp(block, isCall, isEmbedding);
-  return { block, firstChild, nextSibling, prevSibling, depth, isCall, isEmbedding, totals };
+  for (let node = 1; node < n; node++) depth[node] = depth[parent[node]!]! + 1;
+  return { firstChild, nextSibling, prevSibling, depth };
 }
 
-function sumUp(block: Block, isCall: Uint8Array, isEmbedding: Uint8Array): Totals {
+/** Inclusive values; what is `left` out of account adds nothing. */
+export function sumUp(block: Block, isCall: Uint8Array, isEmbedding: Uint8Array, left?: Uint8Array): Totals {
   const n = block.nodes;
   const totals = {
     input: block.input.slice(),
@@ -97,11 +135,17 @@ function sumUp(block: Block, isCall: Uint8Array, isEmbedding: Uint8Array): Total
   const partial = block.sources.indexOf("partial");
   const failed = block.statuses.indexOf("error");
   for (let node = 0; node < n; node++) {
+    if (left?.[node]) {
+      for (const column of Object.values(totals)) column[node] = 0;
+      totals.source[node] = totals.languageSource[node] = NO_SOURCE;
+      continue;
+    }
     const cost = block.cost[node]!;
     if (Number.isFinite(cost)) totals.cost[node] = cost;
+    // A node may stand for many: for rows that were not kept, or for what a bounded block leaves out.
+    totals.calls[node] = Math.max(block.count[node]!, isCall[node]!);
     if (!isCall[node]) continue;
     const source = block.source[node]!;
-    totals.calls[node] = 1;
     if (Number.isNaN(cost)) totals.unpriced[node] = 1;
     if (source === missing || source === partial) {
       totals.unknown[node] = 1;
@@ -125,8 +169,7 @@ function sumUp(block: Block, isCall: Uint8Array, isEmbedding: Uint8Array): Total
 
 /** Calls at or below a node that may have spent more of a metric than they told. */
 export function unknownOf({ totals }: Tree, metric: Metric, node: number): number {
-  const language = metric === "input" || metric === "output";
-  return totals.unknown[node]! - (language ? totals.unknownEmbedding[node]! : 0);
+  return totals.unknown[node]! - (isOfLanguage(metric) ? totals.unknownEmbedding[node]! : 0);
 }
 
 /** Inclusive value of a node for a metric; seconds for time. */
@@ -138,7 +181,7 @@ export function totalOf(tree: Tree, metric: Metric, node: number): number {
     case "tokens":
       return totals.input[node]! + totals.output[node]! + totals.embedding[node]!;
     default:
-      return totals[metric][node]!;
+      return totals[COLUMN[metric]][node]!;
   }
 }
 
@@ -147,31 +190,51 @@ export function selfOf(tree: Tree, metric: Metric, node: number): number {
   const { block } = tree;
   switch (metric) {
     case "time":
-      return selfTime(tree, node);
+      return tree.made?.merged ? sumLeft(tree, node) : selfTime(tree, node);
     case "tokens":
       return block.input[node]! + block.output[node]! + block.embedding[node]!;
     case "cost":
       return block.cost[node] || 0;
     default:
-      return block[metric][node]!;
+      return block[COLUMN[metric]][node]!;
   }
 }
 
-function selfTime(tree: Tree, node: number): number {
+/** Of summed time, what the children do not account for. */
+function sumLeft({ block, firstChild, nextSibling, made }: Tree, node: number): number {
+  if (made?.up?.[node]) return 0;
+  let left = block.duration[node]!;
+  for (let child = firstChild[node]!; child >= 0; child = nextSibling[child]!) {
+    if (!made?.up?.[child]) left -= block.duration[child]!;
+  }
+  return Math.max(0, left);
+}
+
+/** Seconds of a node that no child of it covers. */
+export function selfTime(tree: Tree, node: number): number {
   const { block, firstChild, nextSibling } = tree;
   const from = block.start[node]!;
   const to = from + (block.duration[node] || 0);
-  const parts: [number, number][] = [];
-  for (let child = firstChild[node]!; child >= 0; child = nextSibling[child]!) {
-    const start = block.start[child]!;
-    parts.push([Math.max(from, start), Math.min(to, start + (block.duration[child] || 0))]);
+  const starts = (child: number) => Math.max(from, block.start[child]!);
+  let ordered = true;
+  let before = -Infinity;
+  for (let child = firstChild[node]!; child >= 0 && ordered; child = nextSibling[child]!) {
+    ordered = starts(child) >= before;
+    before = starts(child);
   }
-  parts.sort((a, b) => a[0] - b[0]);
   let free = 0;
   let reached = from;
-  for (const [start, end] of parts) {
+  const add = (child: number) => {
+    const start = starts(child);
     if (start > reached) free += start - reached;
-    reached = Math.max(reached, end);
+    reached = Math.max(reached, Math.min(to, block.start[child]! + (block.duration[child] || 0)));
+  };
+  if (ordered) {
+    for (let child = firstChild[node]!; child >= 0; child = nextSibling[child]!) add(child);
+  } else {
+    const children: number[] = [];
+    for (let child = firstChild[node]!; child >= 0; child = nextSibling[child]!) children.push(child);
+    children.sort((a, b) => starts(a) - starts(b)).forEach(add);
   }
   return Math.max(0, free + to - Math.max(reached, from));
 }

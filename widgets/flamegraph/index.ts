@@ -1,6 +1,6 @@
 // The flame graph in a cell.
 import type { Render } from "@anywidget/types";
-import { Flame, initialMetric } from "@tokprof/flame.ts";
+import { Flame, initialMetric } from "@tokprof/flame/flame.ts";
 import { mount, type Traits } from "@tokprof/mount.ts";
 
 interface FlameTraits extends Traits {

@@ -50,8 +50,10 @@ export class Camera {
     this.glide({ x0: this.from, x1: this.to });
   }
 
-  show(x0: number, x1: number): void {
-    this.glide(clampView({ x0, x1 }, this.from, this.to));
+  show(x0: number, x1: number, glide = true): void {
+    const view = clampView({ x0, x1 }, this.from, this.to);
+    if (glide) this.glide(view);
+    else this.jump(view);
   }
 
   private jump(view: View): void {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { forEachBox, hitRow } from "./cull.ts";
-import { randomTree, treeOf } from "./fixture.ts";
-import { timeLayout, type Layout } from "./layout.ts";
+import { randomTree, treeOf } from "../fixture.ts";
+import { timeLayout, type Layout } from "../layout.ts";
 
 function boxes(l: Layout, row: number, x0: number, x1: number, width: number) {
   const out: { node: number; left: number; wide: number; count: number }[] = [];

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { treeOf } from "./fixture.ts";
+import { treeOf } from "../fixture.ts";
 import { commandOf, walk } from "./keys.ts";
 
 const key = (name: string, more = {}) => ({ key: name, ctrlKey: false, metaKey: false, altKey: false, ...more });

@@ -1,18 +1,26 @@
 // The canvas in its scroll box: what is in sight, what lies under the pointer, and the tooltip beside it.
-import { boxOf, hit, Painter, ROW, RULER, type Box, type Placement, type Scene } from "./canvas.ts";
+import { boxOf, hit, Painter, ROW, RULER, UNFOLD, type Box, type Placement, type Scene } from "./canvas.ts";
 import { Camera } from "./camera.ts";
-import { h } from "./dom.ts";
-import type { Fact } from "./facts.ts";
-import type { Layout } from "./layout.ts";
+import { hitRow } from "./cull.ts";
+import { h } from "../dom.ts";
+import type { Fact } from "../facts.ts";
+import type { Layout } from "../layout.ts";
+import { Minimap } from "./minimap.ts";
+import { Morph, MOST } from "./morph.ts";
 import { listenToPointer } from "./pointer.ts";
-import { Tooltip } from "./tooltip.ts";
+import { Tooltip } from "../tooltip.ts";
+import type { View } from "./viewport.ts";
 
 /** What is drawn, wherever it lies. */
-export type Look = Pick<Scene, "tree" | "coloring" | "match" | "selected" | "theme">;
+export type Look = Pick<Scene, "tree" | "coloring" | "match" | "critical" | "selected" | "theme">;
 
 export interface StageEvents {
   /** A click on a node, or beside all of them (-1). */
   clicked(node: number): void;
+  /** A click on the mark of a folded box. */
+  unfolded(node: number): void;
+  /** The view goes elsewhere. */
+  moved(target: View): void;
   resized(): void;
   /** Before each frame; null while there is nothing to draw with. */
   look(): Look | null;
@@ -20,12 +28,21 @@ export interface StageEvents {
   tell(node: number): { name: string; facts: readonly Fact[] };
 }
 
+/** Where the reader looks: a node and its place on the screen. */
+export interface Eye {
+  readonly node: number;
+  readonly view: View;
+  readonly box: Box;
+}
+
+const BORDER = 1;
 const LEAST_HEIGHT = RULER + 3 * ROW;
 
 export class Stage {
   readonly element: HTMLElement;
   readonly tooltip = new Tooltip();
   readonly camera: Camera;
+  readonly minimap: Minimap;
   private readonly canvas = h("canvas", { class: "tp-canvas", "aria-hidden": "true", "data-testid": "tokprof-canvas" });
   private readonly spacer = h("div", { class: "tp-spacer" });
   private readonly nothing = h("p", { class: "tp-nothing", "data-testid": "tokprof-nothing", hidden: true });
@@ -35,8 +52,15 @@ export class Stage {
   private height = 0;
   private ratio = 1;
   private frame = 0;
+  private target: View | null = null;
+  private morph: Morph | null = null;
+  /** The boxes as they are drawn just now. */
+  private drawn: Layout;
+  private scrollTo: number | null = null;
 
   constructor(private layout: Layout, private readonly events: StageEvents, signal: AbortSignal) {
+    this.drawn = layout;
+    this.minimap = new Minimap((x0, x1, glide) => this.camera.show(x0, x1, glide), signal);
     this.camera = new Camera(layout.from, layout.to, () => this.draw());
     this.painter = new Painter(this.canvas.getContext("2d", { alpha: false })!);
     this.element = h("div", { class: "tp-scroller" }, this.spacer, this.nothing);
@@ -61,7 +85,13 @@ export class Stage {
     listenToPointer(this.canvas, {
       hover: (x, y) => this.hover(x, y),
       leave: () => this.unhover(),
-      click: (x, y) => this.events.clicked(hit(this.placement(), x, y)),
+      click: (x, y) => {
+        const node = hit(this.placement(), x, y);
+        const box = node < 0 ? null : this.boxOf(node);
+        const mark = box && box.w > 2 * UNFOLD && x < Math.max(0, box.x) + UNFOLD;
+        if (mark && this.events.look()?.tree.made?.folded?.[node]) this.events.unfolded(node);
+        else this.events.clicked(node);
+      },
       doubleClick: (x, y) => this.zoomTo(hit(this.placement(), x, y)),
       drag: (dx, dy) => {
         this.camera.panBy(-dx / this.width);
@@ -75,9 +105,45 @@ export class Stage {
     }, signal);
   }
 
-  /** Other boxes; without `keep`, all of them come into view. */
-  setLayout(layout: Layout, keep: boolean): void {
-    this.layout = layout;
+  /** Where the eye is: on `node` if that is in sight, else under the pointer, else in the middle. */
+  eye(node: number): Eye {
+    const placement = this.placement();
+    const { view, scroll, width } = placement;
+    const seen = (at: number) => {
+      if (at < 0 || this.layout.row[at]! >= this.layout.rowCount) return false;
+      const { x, w, y } = this.boxOf(at);
+      return x + w >= 0 && x <= width && y > 0 && y < this.height && this.layout.w[at]! > 0;
+    };
+    let at = [node, this.hovered].find(seen) ?? -1;
+    for (let row = Math.floor((scroll + this.height - RULER) / ROW); at < 0 && row >= 0; row--) {
+      at = hitRow(this.layout, row, view, width, width / 2);
+    }
+    return { node: at, view, box: at < 0 ? { x: 0, y: 0, w: width, h: 0 } : this.boxOf(at) };
+  }
+
+  /** Other boxes; a node stays where the eye is on it. `was` gives the node that a node was. */
+  setLayout(layout: Layout, eye: Eye, node: number, was: (node: number) => number): void {
+    const { camera, width } = this;
+    const whole = camera.isWhole;
+    const old = this.layout;
+    this.layout = this.drawn = layout;
+    camera.setRange(layout.from, layout.to, false);
+    const wide = node >= 0 ? layout.w[node]! : 0;
+    if (!whole && wide > 0 && width > 0) {
+      const span = (wide * width) / Math.max(eye.box.w, 1e-6);
+      const x0 = layout.x[node]! - (eye.box.x / width) * span;
+      camera.show(x0, x0 + span, false);
+    }
+    if (node >= 0 && eye.node >= 0) this.scrollTo = RULER + layout.row[node]! * ROW - eye.box.y;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.morph = calm || layout.x.length > MOST ? null : new Morph(old, eye.view, layout, camera.view, was);
+  }
+
+  /** Boxes of another state of the same profile. */
+  update(layout: Layout): void {
+    const keep = !this.camera.isWhole;
+    this.layout = this.drawn = layout;
+    this.morph = null;
     this.camera.setRange(layout.from, layout.to, keep);
   }
 
@@ -88,8 +154,19 @@ export class Stage {
     this.nothing.textContent = empty ? empty() : "";
     const rows = empty ? 0 : RULER + this.layout.rowCount * ROW + 4;
     this.spacer.style.height = `${rows}px`;
-    this.element.style.height = `${Math.max(LEAST_HEIGHT, Math.min(most, rows))}px`;
+    this.element.style.height = `${Math.max(LEAST_HEIGHT, Math.min(most, rows + BORDER))}px`;
+    if (this.scrollTo !== null) this.element.scrollTop = this.scrollTo;
+    this.scrollTo = null;
+    this.minimap.element.hidden = empty !== null;
     this.resize();
+  }
+
+  readonly measure = (text: string): number => this.painter.measure(text);
+
+  /** What would be drawn on a canvas of any height. */
+  scene(): Scene | null {
+    const look = this.events.look();
+    return look && { ...look, ...this.placement(), height: this.height, hovered: -1 };
   }
 
   boxOf(node: number): Box {
@@ -169,7 +246,7 @@ export class Stage {
   }
 
   private placement(): Placement {
-    return { layout: this.layout, view: this.camera.view, scroll: this.element.scrollTop, width: this.width };
+    return { layout: this.drawn, view: this.camera.view, scroll: this.element.scrollTop, width: this.width };
   }
 
   draw(): void {
@@ -178,7 +255,12 @@ export class Stage {
 
   private paint(now: number): void {
     this.frame = 0;
-    if (this.camera.advance(now)) this.draw();
+    const moving = this.camera.advance(now);
+    const between = this.morph?.at(now) ?? null;
+    if (!between) this.morph = null;
+    this.drawn = between ?? this.layout;
+    if (moving || between) this.draw();
+    if (this.camera.target !== this.target) this.events.moved((this.target = this.camera.target));
     const { width, height, canvas, hovered } = this;
     const look = this.events.look();
     if (!look || width <= 0 || height <= 0 || this.spacer.hidden) return;
@@ -192,5 +274,6 @@ export class Stage {
       canvas.style.height = `${height}px`;
     }
     this.painter.paint({ ...look, ...this.placement(), height, hovered }, ratio);
+    this.minimap.draw(look, this.layout, this.camera.view, width, ratio);
   }
 }

@@ -1,12 +1,12 @@
 // Paints the flame graph: a function of the layout, the view and the theme. Rows grow downwards from the root.
-import type { Coloring } from "./color.ts";
+import type { Coloring } from "../color.ts";
 import { forEachBox, hitRow } from "./cull.ts";
-import { glyphs, label, shortAmount } from "./facts.ts";
-import { fit, tick } from "./format.ts";
-import type { Layout } from "./layout.ts";
-import type { Match } from "./search.ts";
-import type { Theme } from "./theme.ts";
-import type { Tree } from "./tree.ts";
+import { glyphs, label, shortAmount } from "../facts.ts";
+import { fit, tick } from "../format.ts";
+import type { Layout } from "../layout.ts";
+import type { Match } from "../search.ts";
+import type { Theme } from "../theme.ts";
+import type { Tree } from "../tree.ts";
 import { ticks, type View } from "./viewport.ts";
 
 export const ROW = 20;
@@ -14,11 +14,17 @@ export const RULER = 22;
 const MARK = 13;
 const LABEL_FROM = 22;
 
+/** Width of the part of a folded box that unfolds it. */
+export const UNFOLD = 26;
+const NARROWEST = 5;
+
 export interface Scene {
   readonly tree: Tree;
   readonly layout: Layout;
   readonly coloring: Coloring;
   readonly match: Match | null;
+  /** Whether a node is on the critical path; null where that is not asked for. */
+  readonly critical: Uint8Array | null;
   readonly view: View;
   readonly scroll: number;
   readonly width: number;
@@ -82,14 +88,15 @@ function forEachMark({ layout, view, width }: Placement, row: number, visit: (no
   }
 }
 
-/** Stripes over the boxes of failed calls. */
-export function hatch(context: CanvasRenderingContext2D, ratio: number): CanvasPattern | null {
-  const size = Math.round(6 * ratio);
+/** Stripes over the boxes of failed calls; thin ones the other way over those of estimates. */
+export function hatch(context: CanvasRenderingContext2D, ratio: number, thin = false): CanvasPattern | null {
+  const size = Math.round((thin ? 5 : 6) * ratio);
   const tile = document.createElement("canvas");
   tile.width = tile.height = size;
   const c = tile.getContext("2d")!;
-  c.strokeStyle = "rgb(0 0 0 / 0.42)";
-  c.lineWidth = 1.4 * ratio;
+  c.strokeStyle = `rgb(0 0 0 / ${thin ? 0.2 : 0.42})`;
+  c.lineWidth = (thin ? 1 : 1.4) * ratio;
+  if (thin) c.setTransform(-1, 0, 0, 1, size, 0);
   c.beginPath();
   for (const shift of [-size, 0, size]) {
     c.moveTo(shift - 1, size + 1);
@@ -103,6 +110,7 @@ export function hatch(context: CanvasRenderingContext2D, ratio: number): CanvasP
 
 export class Painter {
   private pattern: CanvasPattern | null = null;
+  private estimate: CanvasPattern | null = null;
   private ratio = 0;
   private readonly widths = new Map<string, number>();
   private font = "";
@@ -115,6 +123,7 @@ export class Painter {
     if (ratio !== this.ratio) {
       this.ratio = ratio;
       this.pattern = hatch(context, ratio);
+      this.estimate = hatch(context, ratio, true);
     }
     if (theme.font !== this.font) {
       this.font = theme.font;
@@ -139,6 +148,7 @@ export class Painter {
     const { layout, view, width, coloring, match, theme, tree } = scene;
     const top = RULER + row * ROW - scene.scroll;
     const failed = tree.block.statuses.indexOf("error");
+    const estimated = layout.metric === "time" ? -2 : tree.block.sources.indexOf("estimated");
     let style = "";
     const marks: [node: number, left: number][] = [];
     forEachMark(scene, row, (node, left) => marks.push([node, left]));
@@ -164,9 +174,15 @@ export class Painter {
         context.roundRect(from, top, to - from - gap, ROW - 1, 2.5);
         context.fill();
       }
-      if (wide >= 2 && tree.block.status[node] === failed && this.pattern && !muted) {
-        context.fillStyle = this.pattern;
+      const stripes = tree.block.status[node] === failed ? this.pattern : tree.totals.source[node] === estimated && tree.isCall[node] ? this.estimate : null;
+      if (wide >= 2 && stripes && !muted) {
+        context.fillStyle = stripes;
         context.fillRect(from, top, to - from - gap, ROW - 1);
+        style = "";
+      }
+      if (scene.critical?.[node] && wide >= 2) {
+        context.fillStyle = `rgb(${theme.foreground.join(" ")})`;
+        context.fillRect(from, top + ROW - 4, to - from - gap, 3);
         style = "";
       }
       if (wide >= LABEL_FROM) {
@@ -203,7 +219,7 @@ export class Painter {
     context.globalAlpha = 1;
   }
 
-  private measure = (text: string): number => {
+  measure = (text: string): number => {
     let width = this.widths.get(text);
     if (width === undefined) {
       if (this.widths.size > 20_000) this.widths.clear();
@@ -247,8 +263,10 @@ export class Painter {
     const outline = (node: number, color: string, line: number) => {
       const box = boxOf(scene, node);
       const isMark = scene.layout.metric !== "time" && scene.layout.w[node] === 0;
-      const wide = isMark ? MARK : Math.max(box.w - 1, 2);
-      const from = Math.max(-3, isMark ? Math.min(box.x, scene.width - MARK) : box.x);
+      // What has no pixel of its own is still to be seen where it is.
+      const tiny = !isMark && box.w - 1 < NARROWEST;
+      const wide = isMark ? MARK : Math.max(box.w - 1, NARROWEST);
+      const from = Math.max(-3, isMark ? Math.min(box.x, scene.width - MARK) : tiny ? Math.min(box.x - 2, scene.width - NARROWEST) : box.x);
       const to = Math.min(scene.width + 3, box.x + wide);
       if (to < 0 || from > scene.width || box.y > scene.height) return;
       context.strokeStyle = color;
@@ -257,6 +275,10 @@ export class Painter {
       context.roundRect(from + line / 2, box.y + line / 2, Math.max(1, (isMark ? MARK : to - from) - line), box.h - line, 2.5);
       context.stroke();
       context.lineWidth = 1;
+      if (line < 2 || to - from < 8) return;
+      // On a box of the ink's own colour the line alone would not be seen.
+      context.strokeStyle = `rgb(${theme.background.join(" ")})`;
+      context.strokeRect(from + 2.5, box.y + 2.5, to - from - 5, box.h - 5);
     };
     const ink = `rgb(${theme.foreground.join(" ")})`;
     if (hovered >= 0 && hovered !== selected) outline(hovered, ink, 1);

@@ -1,5 +1,5 @@
 // Which boxes of a row are worth drawing, and which box lies under a point.
-import type { Layout } from "./layout.ts";
+import type { Layout } from "../layout.ts";
 import type { View } from "./viewport.ts";
 
 /** First index in order[lo..hi) whose right edge lies beyond `at`. Boxes of a row do not overlap, so the edges are sorted. */

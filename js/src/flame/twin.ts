@@ -1,8 +1,8 @@
 // The same tree as text, for screen readers: a canvas has nothing to read.
-import { h } from "./dom.ts";
-import { amount, label } from "./facts.ts";
-import { integer } from "./format.ts";
-import { kindOf, type Metric, type Tree } from "./tree.ts";
+import { h } from "../dom.ts";
+import { amount, label } from "../facts.ts";
+import { integer } from "../format.ts";
+import { kindOf, type Metric, type Tree } from "../tree.ts";
 
 const MOST = 500;
 
@@ -15,14 +15,21 @@ export class Twin {
   render(tree: Tree, metric: Metric): void {
     const { nodes } = tree.block;
     this.items = [];
-    for (let node = 0; node < Math.min(nodes, MOST); node++) {
+    const list: HTMLElement[] = [];
+    const { firstChild, nextSibling, block } = tree;
+    // In the order of the siblings, which of a merged tree is not that of the numbers.
+    for (let node = nodes > 0 ? 0 : -1, seen = 0; node >= 0 && seen < MOST; seen++) {
       const text = `${label(tree, node)}, ${kindOf(tree.block, node)}, ${amount(tree, metric, node)}`;
-      this.items.push(
-        h("div", { id: `${this.id}-${node}`, role: "treeitem", "aria-level": tree.depth[node]! + 1, "aria-selected": "false" }, text),
+      this.items[node] = (
+        h("div", { id: `${this.id}-${node}`, role: "treeitem", "aria-level": tree.depth[node]! + 1, "aria-selected": "false" }, text)
       );
+      list.push(this.items[node]!);
+      let next = firstChild[node]!;
+      for (let at = node; next < 0 && at > 0; at = block.parent[at]!) next = nextSibling[at]!;
+      node = next;
     }
     const rest = nodes > MOST ? [h("div", { role: "treeitem", "aria-level": 1 }, `and ${integer(nodes - MOST)} more`)] : [];
-    this.element.replaceChildren(...this.items, ...rest);
+    this.element.replaceChildren(...list, ...rest);
     this.select(this.selected);
   }
 

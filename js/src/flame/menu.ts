@@ -1,0 +1,40 @@
+// A button with a panel below it; Escape and a click elsewhere close it.
+import { h } from "../dom.ts";
+
+export class Menu {
+  readonly element: HTMLElement;
+  readonly panel: HTMLElement;
+  readonly button: HTMLButtonElement;
+
+  constructor(text: string, testid: string, signal: AbortSignal, private readonly opened: () => void = () => {}) {
+    this.panel = h("div", { class: "tp-panel", role: "group", "aria-label": text, "data-testid": `${testid}-panel`, hidden: true });
+    this.button = h("button", {
+      type: "button", class: "tp-reset", "aria-expanded": "false", "data-testid": testid, click: () => this.toggle(this.panel.hidden),
+    }, text);
+    this.element = h("div", { class: "tp-drop" }, this.button, this.panel);
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || this.panel.hidden) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.toggle(false);
+      this.button.focus();
+    }, { signal });
+    document.addEventListener("pointerdown", (event) => {
+      // What lies in a shadow tree is seen from outside as its host.
+      if (!event.composedPath().includes(this.element)) this.toggle(false);
+    }, { signal });
+  }
+
+  toggle(open: boolean): void {
+    if (open === !this.panel.hidden) return;
+    if (open) this.opened();
+    this.panel.hidden = !open;
+    this.button.setAttribute("aria-expanded", String(open));
+    if (!open) return;
+    // To the left where the window ends on the right.
+    this.panel.style.left = "0";
+    const over = this.panel.getBoundingClientRect().right - document.documentElement.clientWidth + 8;
+    if (over > 0) this.panel.style.left = `${-over}px`;
+    this.panel.querySelector<HTMLElement>("input, button, select")?.focus();
+  }
+}

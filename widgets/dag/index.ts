@@ -1,0 +1,17 @@
+// The graph of steps in a cell.
+import type { Render } from "@anywidget/types";
+import { Dag } from "@tokprof/graph/dag.ts";
+import { mount, type Traits } from "@tokprof/mount.ts";
+import { isMetric } from "@tokprof/tree.ts";
+
+interface DagTraits extends Traits {
+  metric: string;
+}
+
+const render: Render<DagTraits> = (context) =>
+  mount(context, (block, host) => {
+    const metric = [context.model.get("metric"), block.meta.metric].find(isMetric) ?? "tokens";
+    return new Dag(block, { metric, ...host });
+  });
+
+export default { render };
