@@ -6,13 +6,16 @@ FRONT := tokprof/static/flamegraph.js
 JS_SOURCES := $(shell find js/src widgets js/build.mjs js/package.json -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab pictures test test-python test-js test-sdks bench lint build chromium clean
+.PHONY: help demo demo-agents lab pictures test test-python test-js test-sdks bench bench-views lint build chromium clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: .venv/.installed ## (some 300 MB of downloads the first time) run the quickstart in a real kernel; print its token trees; leave build/quickstart.html
 	$(BIN)/python notebooks/build.py notebooks/quickstart.ipynb
+
+demo-agents: $(FRONT) ## (some 500 MB of downloads the first time) the same with notebooks/agents.ipynb: LangGraph and openai-agents
+	"$$($(PYTHON) tests/sdks/matrix.py --python frameworks)" notebooks/build.py notebooks/agents.ipynb
 
 lab: .venv/.installed ## open JupyterLab on a copy of the notebooks
 	mkdir -p build/lab
@@ -35,7 +38,12 @@ test-sdks: $(FRONT) ## (some 2.5 GB the first time) the SDKs and frameworks, in 
 
 bench: .venv/.installed ## what tokprof costs, and its peers beside it, as ratios in one run (the peers: 900 MB in .venv-bench)
 	$(BIN)/python tests/bench/overhead.py
+	$(BIN)/python tests/bench/context.py
+	$(BIN)/python tests/bench/anomalies.py
 	$(BIN)/python tests/bench/peers/compare.py
+
+bench-views: .venv/.installed chromium ## what the flame graph costs in a browser, beside d3-flame-graph and speedscope (some 60 MB the first time)
+	$(BIN)/python tests/bench/views.py
 
 lint: .venv/.installed ## ruff, mypy --strict, tsc --strict
 	$(BIN)/ruff check .

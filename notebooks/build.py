@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 import time
@@ -12,12 +13,13 @@ import nbformat
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
-from tokprof.views.page import scripts
+from tokprof.views.page import element
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STATES = "application/vnd.jupyter.widget-state+json"
 MERMAID = re.compile(r"<script type=\"module\">(?:(?!</script>).)*mermaid(?:(?!</script>).)*</script>", re.DOTALL)
 BUILD = Path("build")
+TRAITS = ("metric", "by", "height", "_selected", "_profile", "_state")
 
 
 def run(source: Path) -> Any:
@@ -41,15 +43,12 @@ def page(notebook: Any, name: str) -> str:
     """Self-contained HTML: live flamegraphs in the place of the widgets, no script from elsewhere."""
     copy = nbformat.from_dict(notebook)
     saved = copy.metadata.pop("widgets", {}).get(STATES, {}).get("state", {})
-    states: dict[str, dict[str, Any]] = {}
     for cell in copy.cells:
-        kept = []
+        kept: list[Any] = []
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if WIDGET in data:
-                model = data[WIDGET]["model_id"]
-                states[model] = state(saved[model])
-                output["data"] = {"text/html": f'<div data-tokprof="{model}"></div>'}
+                output["data"] = {"text/html": alive(saved[data[WIDGET]["model_id"]])}
             elif "tokprof-static" in data.get("text/html", "") and kept and "data-tokprof" in str(kept[-1]):
                 continue
             kept.append(output)
@@ -57,14 +56,15 @@ def page(notebook: Any, name: str) -> str:
             cell["outputs"] = kept
     exporter = HTMLExporter(mathjax_url="", require_js_url="", mermaid_js_url="", widget_renderer_url="")
     html, _ = exporter.from_notebook_node(copy, resources={"metadata": {"name": name}})
-    html = MERMAID.sub("", html)  # it would be loaded from elsewhere
-    return html.replace("</body>", scripts(states) + "</body>")
+    return MERMAID.sub("", html)  # it would be loaded from elsewhere
 
 
-def state(model: dict[str, Any]) -> dict[str, Any]:
-    values = {key: value for key, value in model["state"].items() if key in ("metric", "height", "_selected")}
-    block = next(buffer for buffer in model["buffers"] if buffer["path"] == ["_block"])
-    return values | {"_block": block["data"]}
+def alive(model: dict[str, Any]) -> str:
+    """A widget as its saved state shows it, without a kernel."""
+    state = {key: value for key, value in model["state"].items() if key in TRAITS}
+    blocks = [base64.b64decode(each["data"]) for each in model.get("buffers", []) if each["path"] == ["_block"]]
+    front = model["state"]["_anywidget_id"].split(".")[-2]
+    return element([{"front": front, "block": 0 if blocks else None, "state": state}], blocks, "")
 
 
 def main(paths: list[str]) -> None:

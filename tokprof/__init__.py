@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import tokprof.capture  # noqa: F401  (hooks into the recorder)
 from tokprof import processors
+from tokprof.export.load import load
+from tokprof.insight import compare
 from tokprof.meter import prices
 from tokprof.processors import use
 from tokprof.profile import Profile, last, profile
@@ -24,8 +26,10 @@ __version__ = "0.1.0"
 __all__ = [
     "Profile",
     "Table",
+    "compare",
     "join",
     "last",
+    "load",
     "load_ipython_extension",
     "prices",
     "processors",
@@ -40,9 +44,9 @@ __all__ = [
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """``%load_ext tokprof``."""
-    from tokprof.magic import load_ipython_extension as load
+    from tokprof.magic import load_ipython_extension as begin
 
-    load(shell)
+    begin(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:

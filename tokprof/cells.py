@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokprof import stack
 from tokprof.profile import Profile, remember
 from tokprof.recorder import Recording, forget_scope, own, warn_once
-from tokprof.views.status import Status
+from tokprof.views.live import Live
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -29,7 +29,7 @@ class Plan:
     request_usage : bool
         Whether chat streams are asked for their usage.
     live, quiet : bool
-        Whether a status line is shown while the cell runs; whether nothing at all is shown.
+        Whether a summary is shown while the cell runs; whether nothing at all is shown.
     asked : bool
         Whether this very cell has the magic; of the others (``%tokprof on``) only those with calls show a profile.
     """
@@ -62,13 +62,14 @@ class CellProfiler:
     def __init__(self, shell: InteractiveShell, plan_of: Callable[[str], Plan | None]):
         self._shell = shell
         self._plan_of = plan_of
-        self._running: list[tuple[Any, Plan, Profile, Status | None]] = []
+        self._running: list[tuple[Any, Plan, Profile, Live | None]] = []
 
     def register(self) -> None:
         """Listen to the shell."""
         self._shell.events.register("pre_run_cell", self._pre_run_cell)
         self._shell.events.register("post_run_cell", self._post_run_cell)
         stack.cell_of = self._cell_of
+        stack.renumber()
 
     def unregister(self) -> None:
         """Stop listening; recordings under way end here."""
@@ -77,13 +78,15 @@ class CellProfiler:
                 self._shell.events.unregister(name, callback)
         while self._running:
             self._end(*self._running.pop()[1:])
-        stack.cell_of = lambda _file: None
+        stack.cell_of = stack.no_cell
+        stack.renumber()
 
     def _cell_of(self, file: str) -> int | None:
         names = getattr(self._shell.compile, "_filename_map", {})
         return names.get(file)
 
     def _pre_run_cell(self, info: Any) -> None:
+        stack.renumber()
         # A cell must not inherit the scope of an earlier one; within a profiled cell (`%%capture` and the like run
         # cells of their own) the scope of the outer cell stays.
         around = own()
@@ -100,10 +103,10 @@ class CellProfiler:
         recording.open()
         if plan.name:
             self._shell.user_ns[plan.name] = profile
-        status = Status(profile) if plan.live and not plan.quiet and hasattr(self._shell, "kernel") else None
-        if status:
-            status.start()
-        self._running.append((info, plan, profile, status))
+        live = Live(profile) if plan.live and not plan.quiet and hasattr(self._shell, "kernel") else None
+        if live:
+            live.start()
+        self._running.append((info, plan, profile, live))
 
     def _is_body(self, raw_cell: str) -> bool:
         """Whether a cell is the rest of one that is being profiled, below another magic's line."""
@@ -119,20 +122,19 @@ class CellProfiler:
             error = getattr(result, "error_in_exec", None) or getattr(result, "error_before_exec", None)
             self._end(*self._running.pop(ended)[1:], error)
 
-    def _end(self, plan: Plan, profile: Profile, status: Status | None, error: BaseException | None = None) -> None:
+    def _end(self, plan: Plan, profile: Profile, live: Live | None, error: BaseException | None = None) -> None:
         profile._recording.close(error)
-        if status:
-            status.stop()
         remember(profile)
+        stays = live is not None and live.stop(plan.view not in ("text", "none") and bool(profile.totals.calls))
         if not plan.quiet and (plan.asked or profile.totals.calls):
-            show_safely(profile, plan.view, plan.metric)
+            show_safely(profile, plan.view, plan.metric, stays)
 
 
-def show_safely(profile: Profile, view: str, metric: str) -> None:
-    """Show a profile; where that fails, warn: the cell has done its work."""
+def show_safely(profile: Profile, view: str, metric: str, summed_up: bool = False) -> None:
+    """Show a profile, below its summary if that is there; where it fails, warn: the cell has done its work."""
     try:
         from tokprof.views.display import show
 
-        show(profile, view, metric)
+        show(profile, view, metric, summed_up)
     except Exception as error:
         warn_once("show the profile", error)

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import MagicArgumentParser
-from traitlets import Bool, Enum
+from traitlets import Bool, Enum, observe
 
 from tokprof.capture import uninstall
 from tokprof.cells import CellProfiler, Plan, show_safely
 from tokprof.profile import Profile, last, remember
-from tokprof.span import CAPTURES, METRICS, VIEWS
+from tokprof.span import CAPTURES, METRICS, SNAPSHOTS, VIEWS
+from tokprof.views import display
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -32,7 +33,7 @@ _MAGIC = "%%tokprof"
 def _parser() -> MagicArgumentParser:
     parser = MagicArgumentParser(prog="%tokprof", add_help=False, description="Profile the tokens of a cell.")
     parser.add_argument("name", nargs="?", metavar="NAME", help="variable that the profile is bound to")
-    parser.add_argument("--view", choices=VIEWS, help="what is shown under the cell (auto: flamegraph)")
+    parser.add_argument("--view", choices=VIEWS, help="what is shown under the cell (auto: summary and flamegraph)")
     parser.add_argument("--metric", choices=METRICS, help="what the width of a node stands for at first")
     parser.add_argument(
         "--capture",
@@ -45,7 +46,7 @@ def _parser() -> MagicArgumentParser:
         action="store_true",
         help="ask OpenAI chat streams for their usage where the cell does not (this changes the request)",
     )
-    parser.add_argument("--no-live", action="store_true", help="no status line while the cell runs")
+    parser.add_argument("--no-live", action="store_true", help="no summary while the cell runs")
     parser.add_argument("--quiet", action="store_true", help="show nothing; the profile is in NAME and tokprof.last()")
     return parser
 
@@ -61,14 +62,23 @@ class TokProf(Magics):
     metric = Enum(METRICS, "tokens", help="What the width of a node stands for at first.").tag(config=True)
     capture = Enum(CAPTURES, "none", help="How much of prompts and answers is kept in memory.").tag(config=True)
     request_usage = Bool(False, help="Ask OpenAI chat streams for their usage.").tag(config=True)
-    live = Bool(True, help="Show a status line while a cell runs.").tag(config=True)
+    live = Bool(True, help="Show a summary while a cell runs.").tag(config=True)
     quiet = Bool(False, help="Show nothing.").tag(config=True)
+    snapshot = Enum(
+        SNAPSHOTS,
+        "static",
+        help="What a saved notebook keeps: a picture and tables, or the interactive views too, for whoever trusts it.",
+    ).tag(config=True)
 
     def __init__(self, shell: InteractiveShell):
         super().__init__(shell=shell)
         self.ip = shell
         self.always = False
         self.cells = CellProfiler(shell, self.plan_of)
+
+    @observe("snapshot")
+    def _on_snapshot(self, change: Any) -> None:
+        display.snapshots = change["new"]
 
     def plan_of(self, raw_cell: str) -> Plan | None:
         """Read how a cell is to be profiled; None for not at all, also where its options are wrong."""

@@ -5,28 +5,26 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tokprof.analysis.rollup import Totals, by, totals
+from tokprof.export.methods import Exports
+from tokprof.insight import Insight
 from tokprof.meter import prices
 from tokprof.recorder import Recording, clock
 from tokprof.span import CAPTURES, METRICS
 from tokprof.table import Table
+from tokprof.views.methods import Views
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tokprof.analysis.tree import Tree
-    from tokprof.views.costs import Costs
-    from tokprof.views.dag import Dag
-    from tokprof.views.flamegraph import Flamegraph
-    from tokprof.views.source import Source
-    from tokprof.views.status import Status
+    from tokprof.views.live import Live
 
 
-class Profile:
+class Profile(Views, Insight, Exports):
     """What a recording found; live while it runs, final when it has ended.
 
     It is the context manager that `tokprof.profile` returns, and the object that ``%%tokprof NAME`` binds; it is not
@@ -36,7 +34,7 @@ class Profile:
     def __init__(self, recording: Recording, metric: str = "tokens", live: bool = False):
         self._recording = recording
         self._live = live
-        self._status: Status | None = None
+        self._shown: Live | None = None
         self._metric = metric
         self._selected: tuple[list[int], str | None] = ([], None)
         self._lock = threading.RLock()
@@ -48,18 +46,18 @@ class Profile:
     def __enter__(self) -> Profile:
         self._recording.open()
         if self._live and self._recording.outer is None and _in_kernel():
-            from tokprof.views.status import Status
+            from tokprof.views.live import Live
 
-            self._status = Status(self)
-            self._status.start()
+            self._shown = Live(self)
+            self._shown.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._status:
-            self._status.stop()
         self._recording.close(error)
+        if self._shown:
+            self._shown.stop(keep=False)
         remember(self)
 
     async def __aenter__(self) -> Profile:
@@ -90,7 +88,6 @@ class Profile:
     @property
     def table(self) -> Table:
         """The spans so far, linked and priced."""
-        self._recording.fold()
         return self._derived("table", lambda: Table.of(tuple(self._recording.spans), clock()))  # type: ignore[no-any-return]
 
     @property
@@ -148,6 +145,54 @@ class Profile:
         """
         return by(self.table, keys)
 
+    def latency(self, by: str | Sequence[str] = "model") -> pd.DataFrame:
+        """Percentiles of the calls' times, and how fast tokens came.
+
+        Parameters
+        ----------
+        by : str or sequence of str
+            As in `by`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            p50, p95 and p99 of duration and of the time to the first token (seconds), tokens a second and cache hit
+            rate; see `tokprof.analysis.latency.latency`.
+
+        Raises
+        ------
+        ValueError
+            As in `by`.
+        """
+        from tokprof.analysis.latency import latency
+
+        return latency(self.table, [by])
+
+    def windows(self, window: str | float = "1s", by: str | Sequence[str] | None = None) -> pd.DataFrame:
+        """Tokens, cost and calls in flight over time, summed up in rolling windows.
+
+        Parameters
+        ----------
+        window : str or float
+            Length: ``"500ms"``, ``"1s"``, ``"2min"``, or seconds.
+        by : str or sequence of str, optional
+            As in `by`: one row for each window and group.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by ``end_s``, seconds since the start of the profile; at most 600 windows, longer ones where there
+            would be more (``attrs["window_s"]``). See `tokprof.analysis.windows.windows`.
+
+        Raises
+        ------
+        ValueError
+            For a `window` that is none, or as in `by`.
+        """
+        from tokprof.analysis.windows import windows
+
+        return windows(self.table, window, () if by is None else [by])
+
     # the tree
 
     @property
@@ -199,123 +244,7 @@ class Profile:
                 return dict(span.content or {})
         raise KeyError(f"no span {span_id!r} in this profile; see prof.df.span_id")
 
-    # views
-
-    def flamegraph(self, metric: str | None = None) -> Flamegraph:
-        """Interactive flamegraph.
-
-        Parameters
-        ----------
-        metric : {"tokens", "input", "output", "cost", "time"}, optional
-            What the width of a node stands for at first.
-
-        Returns
-        -------
-        Flamegraph
-            ``.selection`` is the DataFrame of what was clicked.
-        """
-        from tokprof.views.flamegraph import Flamegraph
-
-        return Flamegraph(self, metric or self._metric)
-
-    def costs(self, by: str | Sequence[str] = "model") -> Costs:
-        """Interactive cost table: tokens and USD by kind, latency, errors and retries of groups of calls.
-
-        Parameters
-        ----------
-        by : str or sequence of str
-            ``"model"``, ``"function"``, ``"agent"``, ``"tool"``, ``"cell:line"``, ``"provider"``, ``"kind"``,
-            ``"tag:NAME"`` or ``"call"`` (every call by itself); of two, the second groups within the first. The reader
-            may switch.
-
-        Returns
-        -------
-        Costs
-            ``.selection`` is the DataFrame of what was chosen.
-
-        Raises
-        ------
-        ValueError
-            For another key, or more than two.
-        """
-        from tokprof.views.costs import Costs
-
-        return Costs(self, by)
-
-    def source(self, metric: str | None = None) -> Source:
-        """Source of each cell and file that spent something, with tokens, cost and calls in the gutter of each line.
-
-        Parameters
-        ----------
-        metric : {"tokens", "input", "output", "cost", "time"}, optional
-            What the heat of a line stands for.
-
-        Returns
-        -------
-        Source
-            Static HTML in a notebook, text in a terminal; ``.df`` has the figures, ``.to_html(path)`` writes a page.
-
-        Raises
-        ------
-        ValueError
-            For an unknown `metric`.
-        """
-        from tokprof.views.source import Source
-
-        return Source(self.title, self.table, self.totals, metric or self._metric)
-
-    def dag(self, metric: str | None = None) -> Dag:
-        """Interactive graph of agents, functions, tools and models: who called whom, and what it carried.
-
-        Parameters
-        ----------
-        metric : {"tokens", "input", "output", "cost", "time"}, optional
-            Of what the bars in the nodes show a share at first.
-
-        Returns
-        -------
-        Dag
-            ``.selection`` is the DataFrame of what was clicked.
-
-        Raises
-        ------
-        ValueError
-            For an unknown `metric`.
-        """
-        from tokprof.views.dag import Dag
-
-        return Dag(self, metric or self._metric)
-
-    def to_html(self, path: str | Path | None = None) -> str:
-        """One self-contained offline page: interactive flamegraph and cost table, no prompt or answer inside.
-
-        Parameters
-        ----------
-        path : str or Path, optional
-            Where to write it too.
-
-        Returns
-        -------
-        str
-            The page.
-        """
-        from tokprof.analysis.tree import build
-        from tokprof.views.border import describe, pack
-        from tokprof.views.page import document, state_of
-        from tokprof.views.static import tables
-
-        table = self.table
-        known = totals(table)
-        block = pack(table, build(table), describe(self.title, known))
-        states = {
-            "flamegraph": state_of(block, self.id, metric=self._metric),
-            "costs": state_of("flamegraph", self.id, "costs", by=["model"]),
-        }
-        body = "".join(f'<div data-tokprof="{view}"></div>' for view in states) + tables(table, known)
-        page = document(f"tokprof {self.title}", body, states)
-        if path is not None:
-            Path(path).write_text(page, encoding="utf-8")
-        return page
+    # what is shown
 
     def snapshot(self) -> str:
         """Static HTML without script: what a saved notebook keeps."""
@@ -334,12 +263,19 @@ class Profile:
         state = "recording, " if self.recording else ""
         return f"<Profile {self.title}: {state}{', '.join(summary(self.totals))}>"
 
+    def _display_(self) -> Any:
+        """What marimo shows."""
+        from tokprof.views.display import stacked
+
+        return stacked(self)
+
     def _ipython_display_(self) -> None:
         from tokprof.views.display import show
 
         show(self)
 
     def _derived(self, name: str, make: Any) -> Any:
+        self._recording.settle()
         version = (self._recording.version, self._recording.is_open, prices.version)
         with self._lock:
             if version != self._cached_version or version[1]:
@@ -354,7 +290,7 @@ _last: list[Profile] = []
 
 
 def _in_kernel() -> bool:
-    """Whether there is a notebook to show a status line in."""
+    """Whether there is a notebook to show a summary in."""
     shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
     return hasattr(shell, "kernel")
 
@@ -388,10 +324,10 @@ def profile(
     capture : {"none", "preview", "full"}
         How much of prompts and answers is kept, in this process's memory: nothing, 500 characters of the last message
         and of the answer, or everything. Nothing of it is written to a notebook or file.
-    metric : {"tokens", "input", "output", "cost", "time"}
+    metric : {"tokens", "input", "output", "cached", "reasoning", "cost", "time"}
         What views show first.
     live : bool
-        Whether a notebook shows a status line while a block runs for more than a second.
+        Whether a notebook shows a summary while a block runs for longer than a moment.
     request_usage : bool
         Whether OpenAI chat streams are asked for their usage (``stream_options.include_usage``) where the program does
         not ask; it does not see the event that this adds. Without it the usage of such a stream is estimated. Requests

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import secrets
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar, Token
 from typing import Any, Literal, Protocol
 
 from tokprof.span import NO_FRAMES, Span
-from tokprof.stack import Began, current_task, snapshot
+from tokprof.stack import Began, current_task, find_cells, snapshot
 
 _ids = itertools.count(secrets.randbits(62) | 1)
 _lock = threading.Lock()
@@ -27,6 +29,7 @@ _open: list[Recording] = []
 _warned: set[str] = set()
 _MANY = 1000  # spans without a row that wait to be summed up
 _BATCH, _HELD = 32, 4 * 1024 * 1024  # calls that wait to be read, and bytes of their bodies
+_PATIENCE = 10.0  # seconds to wait for another thread that reads them; a child process may wait for one that it has not
 
 before_open: list[Callable[[], None]] = []
 """Called before each recording opens: the capture layer sees to its hooks."""
@@ -93,10 +96,12 @@ class Recording:
         self.version = 0
         self.is_open = False
         self._drafted = 0
-        self._ended: list[Ended] = []
+        # no lock around these two: garbage is collected at any time, and may end a call in the very thread that held it
+        self._ended: deque[Ended] = deque()
+        self._unkept: deque[Span] = deque()
         self._held = 0
-        self._unkept: list[Span] = []
         self._sums: dict[tuple[Any, ...], Span] = {}
+        self._settling = threading.RLock()
         self._folding = threading.RLock()
         self.root = new_span(name, kind, None)
         self.scope = (self, self.root)
@@ -121,6 +126,7 @@ class Recording:
         self.root.tags = (around or {}) | self.tags
         self.root.start, self.root.opened = wall_clock(), clock()
         self.add(self.root)
+        find_cells()
         for prepare in before_open:
             prepare()
         self.is_open = True
@@ -141,6 +147,7 @@ class Recording:
         self.settle()
         for work in list(self.pending.values()):
             work.flush()
+        self.settle()  # what has ended meanwhile, in another thread
         self.is_open = False
         if self._drafted:
             from tokprof.meter import drafts
@@ -163,7 +170,7 @@ class Recording:
             recording = recording.outer
 
     def put_off(self, work: Ended, size: int) -> bool:
-        """Record work later, with others like it: code that runs again and again is twice as quick as code that is cold.
+        """Record work later, with others like it: code that runs again and again is twice as quick as when it is cold.
 
         Parameters
         ----------
@@ -179,11 +186,10 @@ class Recording:
         if not self.is_open:
             return False
         top = self._outermost
-        with _lock:
-            top._ended.append(work)
-            top._held += size
+        top._ended.append(work)
+        top._held += size
         if len(top._ended) >= _BATCH or top._held > _HELD:
-            top.settle()
+            top.settle(wait=False)
         return True
 
     @property
@@ -193,15 +199,35 @@ class Recording:
             top = top.outer
         return top
 
-    def settle(self) -> None:
-        """Do what was put off: record what has ended, and sum up what was let go."""
+    def settle(self, wait: bool = True) -> None:
+        """Do what was put off: record what has ended, and sum up what was let go.
+
+        Parameters
+        ----------
+        wait : bool
+            Whether it is all done when this returns, also where another thread is at it; who only wants to be rid of a
+            batch leaves it to that one.
+        """
         top = self._outermost
-        while top._ended:
-            with _lock:
-                ended, top._ended, top._held = top._ended, [], 0
-            for work in ended:
-                work.settle()
+        if top._settling.acquire(timeout=_PATIENCE if wait else 0):
+            try:
+                top._settle()
+            finally:
+                top._settling.release()
         self.fold()
+
+    def _settle(self) -> None:
+        self._held = 0
+        while self._ended:
+            try:
+                work = self._ended.popleft()
+            except IndexError:
+                return
+            try:
+                work.settle()
+            except BaseException:  # an interrupt, which must not cost a row
+                self._ended.appendleft(work)
+                raise
 
     def drafted(self, span: Span) -> None:
         """Take note that a span keeps texts for an estimate, which must not pile up."""
@@ -211,6 +237,7 @@ class Recording:
         if self._drafted > drafts.LIMIT:
             self._drafted = 0
             drafts.settle(self.spans)
+            self.fold(wait=False)  # what was let go keeps texts, too
 
     def let_go(self, span: Span) -> None:
         """Do without the row of a span that ended; the figures of a call go into a row that stands for many."""
@@ -218,21 +245,21 @@ class Recording:
         if span.source is None:
             self.changed()
             return
-        with _lock:
-            self._unkept.append(span)
+        self._unkept.append(span)
         if len(self._unkept) >= _MANY:
-            self.fold()
+            self.fold(wait=False)
 
-    def fold(self) -> None:
-        """Sum up what was let go since the last time."""
+    def fold(self, wait: bool = True) -> None:
+        """Sum up what was let go since the last time; without `wait`, unless another thread is at it."""
         if not self._unkept:
             return
         from tokprof.unkept import fold
 
-        with self._folding:
-            with _lock:
-                spans, self._unkept = self._unkept, []
-            fold(self, spans, self._sums)
+        if self._folding.acquire(timeout=_PATIENCE if wait else 0):
+            try:
+                fold(self, _taken(self._unkept), self._sums)
+            finally:
+                self._folding.release()
 
     def changed(self) -> None:
         """Say that a span which is already in the list was amended."""
@@ -240,6 +267,16 @@ class Recording:
         while recording is not None:
             recording.version += 1
             recording = recording.outer
+
+
+def _taken(spans: deque[Span]) -> Iterator[Span]:
+    """Take spans out, one by one, until there are none."""
+    while spans:
+        try:
+            span = spans.popleft()
+        except IndexError:
+            return
+        yield span
 
 
 _scope: ContextVar[tuple[Recording, Span] | Literal["nobody"] | None] = ContextVar("tokprof_scope", default=None)
@@ -307,6 +344,16 @@ class carry(Began):  # noqa: N801
             _scope.reset(token)
 
 
+def _renumber() -> None:
+    """Count from elsewhere: a forked process must not give the ids that its parent gives."""
+    global _ids
+    _ids = itertools.count(secrets.randbits(62) | 1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renumber)
+
+
 def new_id() -> int:
     """Give an id that no other span of this process has."""
     return next(_ids)
@@ -330,7 +377,8 @@ def new_span(name: str, kind: str, parent: Span | None) -> Span:
 
 def end_span(span: Span, status: str, error: str | None = None) -> None:
     """Close a span now; the clock never runs backwards."""
-    span.closed = max(clock(), span.opened)
+    closed, opened = clock(), span.opened
+    span.closed = closed if closed > opened else opened
     span.status = status
     span.error = error
 
@@ -340,7 +388,8 @@ def warn_once(where: str, error: BaseException) -> None:
     if where in _warned:
         return
     _warned.add(where)
-    message = f"tokprof could not {where} and leaves it out of the profile; your program goes on ({error!r})"
+    told = describe(error) if isinstance(error, UnicodeError) else repr(error)  # which would show all of the text
+    message = f"tokprof could not {where} and leaves it out of the profile; your program goes on ({told})"
     try:
         warnings.warn(message, RuntimeWarning, stacklevel=2)
     except Warning:  # under `-W error` a warning is an exception, and the program must not see it

@@ -34,8 +34,9 @@ KINDS: tuple[str, ...] = get_args(Kind)
 STATUSES: tuple[str, ...] = get_args(Status)
 SOURCES: tuple[str, ...] = get_args(Source)
 CAPTURES: tuple[str, ...] = get_args(Capture)
-METRICS = ("tokens", "input", "output", "cost", "time")
-VIEWS = ("auto", "flamegraph", "costs", "text", "none")
+METRICS = ("tokens", "input", "output", "cached", "reasoning", "cost", "time")
+VIEWS = ("auto", "flamegraph", "dag", "costs", "text", "none")
+SNAPSHOTS = ("static", "interactive")
 
 TOKEN_FIELDS = (
     "input_tokens",
@@ -276,6 +277,37 @@ class Reading:
     more: list[Reading] = field(default_factory=list)
 
 
+class Pinned(NamedTuple):
+    """What a call cost when its profile was saved; it holds as long as the call is what it was.
+
+    Attributes
+    ----------
+    call : tuple
+        All that a price depends on, as it was.
+    parts : tuple of 5 floats
+        USD, as in `tokprof.meter.prices.Price`.
+    source : str
+    """
+
+    call: tuple[object, ...]
+    parts: tuple[float, float, float, float, float]
+    source: str
+
+    @classmethod
+    def of(cls, span: Span, parts: tuple[float, float, float, float, float], source: str) -> Pinned:
+        """Pin the cost of a call."""
+        return cls(_priced(span), parts, source)
+
+    def holds(self, span: Span) -> bool:
+        """Whether a call is still the one that this was the cost of."""
+        return self.call == _priced(span)
+
+
+def _priced(span: Span) -> tuple[object, ...]:
+    model = (span.model, span.request_model, span.provider, span.host, span.service_tier)
+    return (*model, span.usage, span.cost, span.cost_source)
+
+
 @dataclass(slots=True, eq=False)
 class Span:
     """One timed step: a model call, or a named step around it.
@@ -315,11 +347,12 @@ class Span:
     tokenizer: str | None = None
     usage_raw: str | None = None
     service_tier: str | None = None
-    draft: Draft | None = None
+    draft: Draft | None = field(default=None, repr=False)  # it holds the prompt, which no log must show
     cost: float | None = None
     cost_source: str | None = None
     tags: dict[str, str] | None = None
     content: dict[str, str] | None = None
+    pinned: Pinned | None = None
 
     @property
     def count(self) -> int:

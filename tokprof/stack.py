@@ -25,15 +25,37 @@ _ORIGIN = "_tokprof_origin"
 
 _ours = str(Path(__file__).parent)
 _library = tuple({path for key in ("stdlib", "platstdlib", "purelib", "platlib") if (path := sysconfig.get_path(key))})
-_OURS, _LIBRARY, _USER = 0, 1, 2
+_OURS, _LIBRARY, _USER = 1, 2, 3
 _kinds: dict[str, int] = {}
+_library_files: set[str] = set()
 _frames: dict[tuple[str, str, int, int | None], Frame] = {}
+_sites: dict[tuple[int, int], tuple[Frame, CodeType]] = {}
 _stacks: dict[tuple[int, ...], tuple[Stack, list[Frame]]] = {}
 _here = threading.local()
 _run_handle = events.Handle._run.__code__
 
-cell_of: Callable[[str], int | None] = lambda _file: None  # noqa: E731
+
+def no_cell(_file: str) -> int | None:
+    """Where there is no notebook."""
+    return None
+
+
+cell_of: Callable[[str], int | None] = no_cell
 """Maps a file name to the execution count of the cell with that source; the magic sets it."""
+
+
+def _cell_of_shell(file: str) -> int | None:
+    shell = sys.modules["IPython"].get_ipython()
+    cell: int | None = getattr(getattr(shell, "compile", None), "_filename_map", {}).get(file)
+    return cell
+
+
+def find_cells() -> None:
+    """Ask the shell for its cells, where there is one and the extension is not loaded."""
+    global cell_of
+    if cell_of in (no_cell, _cell_of_shell) and "IPython" in sys.modules:
+        cell_of = _cell_of_shell
+        renumber()
 
 
 def is_user_file(file: str) -> bool:
@@ -45,6 +67,30 @@ def is_user_file(file: str) -> bool:
     if file.startswith((_ours, *_library)):
         return False
     return not any(part in _PACKAGES for part in Path(file).parts)
+
+
+def _kind_of(file: str) -> int:
+    kind = _kinds[file] = _USER if is_user_file(file) else _OURS if file.startswith(_ours) else _LIBRARY
+    if kind == _LIBRARY:
+        _library_files.add(file)
+    return kind
+
+
+def _site(frame: FrameType) -> Frame:
+    """Give the frame of a place in the code that has not been met since the cells were numbered."""
+    code = frame.f_code
+    file, line = code.co_filename, frame.f_lineno or code.co_firstlineno
+    key = (file, code.co_qualname, line, cell_of(file))
+    kept = _frames.get(key)
+    if kept is None:
+        kept = _frames[key] = Frame(code.co_qualname, file, line, key[3])
+    _sites[id(code), frame.f_lasti] = kept, code  # the code is kept, so that its id stays its own
+    return kept
+
+
+def renumber() -> None:
+    """Ask for the numbers of cells again: one is about to run."""
+    _sites.clear()
 
 
 class Began:
@@ -102,39 +148,30 @@ def snapshot(depth: int = 1, task: Any = None) -> Stack:
     Stack
         Interned: equal stacks are one object.
     """
-    if len(_frames) > _LIMIT or len(_stacks) > _LIMIT:
-        _frames.clear()
-        _stacks.clear()
     if task is None:
         task = current_task()
-    origin: Stack | None = getattr(task, _ORIGIN, None)
-    first = getattr(task.get_coro(), "cr_frame", None) if task is not None and origin is not None else None
+    origin: Stack | None = None if task is None else getattr(task, _ORIGIN, None)
+    first = None if origin is None else getattr(task.get_coro(), "cr_frame", None)
     found: list[Frame] = []
     folded: list[int] = []
     skipped = 0
     frame: FrameType | None = sys._getframe(depth)
-    resolve, kinds, frames = cell_of, _kinds, _frames
+    library, sites = _library_files, _sites
     while frame is not None:
         code = frame.f_code
-        file = code.co_filename
-        kind = kinds.get(file)
-        if kind is None:
-            kind = kinds[file] = _USER if is_user_file(file) else _OURS if file.startswith(_ours) else _LIBRARY
-        if kind == _USER:
-            line = frame.f_lineno or code.co_firstlineno
-            key = (file, code.co_qualname, line, resolve(file))
-            kept = frames.get(key)
-            if kept is None:
-                kept = frames[key] = Frame(code.co_qualname, file, line, key[3])
-            found.append(kept)
+        if code.co_filename in library:
+            skipped += 1
+        elif (kind := _kinds.get(code.co_filename) or _kind_of(code.co_filename)) == _USER:
+            site = sites.get((id(code), frame.f_lasti))
+            found.append(_site(frame) if site is None else site[0])
             folded.append(skipped)
             skipped = 0
+        elif kind == _LIBRARY:  # met for the first time
+            skipped += 1
         elif code is _began:
             if origin is None:
                 origin = getattr(_here, "origin", NO_FRAMES)
             break
-        else:
-            skipped += kind
         if origin is not None and (frame is first or code is _run_handle):
             break
         frame = frame.f_back
@@ -147,6 +184,10 @@ def snapshot(depth: int = 1, task: Any = None) -> Stack:
     place = (*map(id, found), *folded)
     known_stack = _stacks.get(place)
     if known_stack is None:
+        if len(_frames) > _LIMIT or len(_stacks) > _LIMIT or len(_sites) > _LIMIT:
+            _frames.clear()
+            _stacks.clear()
+            _sites.clear()
         known_stack = _stacks[place] = Stack(found), found  # the frames are kept, so that their ids stay theirs
         known_stack[0].folded = tuple(folded)
     return known_stack[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import operator
@@ -162,19 +163,28 @@ class SpanScope:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        entered = self._entered.pop(self._innermost())
-        if entered is None:
-            return
-        _end(*entered, error)
+        if (entered := self._take()) is not None:
+            _end(*entered, error)
 
-    def _innermost(self) -> int:
-        """Index of what this context entered last: tasks may share a scope."""
-        here = own()
-        for index in range(len(self._entered) - 1, -1, -1):
-            entered = self._entered[index]
-            if entered is None if here is None else entered is not None and entered[1] is here[1]:
-                return index
-        return len(self._entered) - 1
+    def step_aside(self) -> tuple[Recording, Span] | None:
+        """Leave the step that was entered last, without ending it; give its scope."""
+        entered = self._entered.pop()
+        if entered is None:
+            self._entered.append(None)
+            return None
+        recording, span, token = entered
+        leave(token, (recording, span))
+        self._entered.append((recording, span, None))
+        return recording, span
+
+    def _take(self) -> tuple[Recording, Span, Token[Any] | None] | None:
+        """Take out what this context entered last: tasks and threads may share a scope."""
+        here, all_entered = own(), tuple(self._entered)
+        mine = [one for one in all_entered if (one is None if here is None else one is not None and one[1] is here[1])]
+        entered = (mine or all_entered or (None,))[-1]
+        with contextlib.suppress(ValueError):  # another thread has taken it, as only one that entered nothing can
+            self._entered.remove(entered)  # by what it is: places may change meanwhile
+        return entered
 
     async def __aenter__(self) -> SpanHandle:
         return self.__enter__()
@@ -250,13 +260,7 @@ class _Turns:
 
     def __enter__(self) -> _Turns:
         self._step.__enter__()
-        if entered := self._step._entered.pop():
-            recording, span, token = entered
-            self._place = recording, span
-            leave(token, self._place)
-            self._step._entered.append((recording, span, None))
-        else:
-            self._step._entered.append(None)
+        self._place = self._step.step_aside()
         return self
 
     def __exit__(self, *error: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -75,6 +76,7 @@ SCHEMA: dict[str, str] = {
 """Columns of ``Profile.df`` in their order, with their pandas dtypes."""
 
 _NO_USAGE = Usage()
+_LONE = re.compile("[\ud800-\udfff]")
 _CODE = ("cell", "function", "file", "line")
 _STEP = ((np.nan,) * 5, None)  # what is no call has no price
 _COST_PARTS = ("cost", "cost_input", "cost_output", "cost_cache_read", "cost_cache_write")
@@ -116,10 +118,10 @@ class Table:
         settle(spans)
         kept = [span for span in spans if span.kept]
         rows = _in_order(kept)
-        row_of = {id(span): row for row, span in enumerate(rows)}
-        # what is around a span may have no row yet, or never
-        above = [up if (up := span.parent) is None or up.kept else _above(span) for span in rows]
-        parents = np.array([row_of.get(id(span), -1) for span in above], np.int32)  # of None too: it is no row
+        parents = _parents(rows)
+        if (parents >= np.arange(len(rows))).any():  # the clock of another machine was behind
+            rows = _parents_first(rows, parents)
+            parents = _parents(rows)
         costs: list[float] = []
         sources: list[str | None] = []
         for span in rows:
@@ -182,6 +184,23 @@ def _in_order(spans: Sequence[Span]) -> tuple[Span, ...]:
     if not np.diff(opened[order]).all():
         return tuple(sorted(spans, key=lambda span: (span.opened, _depth(span))))
     return tuple([spans[at] for at in order.tolist()])
+
+
+def _parents(rows: Sequence[Span]) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Row of each span's parent; what is around a span may have no row yet, or never."""
+    row_of = {id(span): row for row, span in enumerate(rows)}
+    above = [up if (up := span.parent) is None or up.kept else _above(span) for span in rows]
+    return np.array([row_of.get(id(span), -1) for span in above], np.int32)  # of None too: it is no row
+
+
+def _parents_first(rows: Sequence[Span], parents: np.ndarray[Any, np.dtype[np.int32]]) -> tuple[Span, ...]:
+    """Spans by their start, where none starts before what is around it."""
+    began = np.fromiter(map(attrgetter("opened"), rows), np.int64, len(rows))
+    inner = parents >= 0
+    while (before := inner & (began < began[parents])).any():
+        began[before] = began[parents[before]]
+    order = np.lexsort((np.array([_depth(span) for span in rows]), began))
+    return tuple([rows[at] for at in order.tolist()])
 
 
 def _depth(span: Span) -> int:
@@ -263,6 +282,11 @@ class _Columns:
         places, _ = pd.factorize(numbers)
         first = np.unique(places, return_index=True)[1].tolist()
         return places, [stacks[row][-1] if stacks[row] else None for row in first]
+
+
+def encodable(values: Iterable[Any]) -> list[Any]:
+    """Give texts for an index: with pyarrow installed, pandas puts one into Arrow, which takes no lone surrogate."""
+    return [_LONE.sub("\N{REPLACEMENT CHARACTER}", value) if isinstance(value, str) else value for value in values]
 
 
 def _above(span: Span) -> Span | None:

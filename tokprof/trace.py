@@ -83,7 +83,10 @@ def join(*profiles: Profile, name: str = "joined") -> Profile:
     recording = Recording(name)
     root = recording.root
     copies: dict[int, Span] = {}
+    ids = [profile.id for profile in profiles]
     for profile in profiles:
+        if ids.count(profile.id) > 1:
+            raise ValueError(f"{profile.title} is given twice")
         profile.table  # noqa: B018  (what is not settled yet is settled in the part, not in its copy)
         settle(profile._recording.spans)
         for span in profile._recording.spans:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -14,7 +15,7 @@ import wrapt
 
 from tokprof.meter.plain import once_a_class
 from tokprof.observed import ObservedCall, Options
-from tokprof.recorder import current
+from tokprof.recorder import current, warn_once
 from tokprof.sorts import CLOSERS, DATA, ROUTINES, has_calls, package_of, sort_of
 from tokprof.span import KINDS
 
@@ -197,18 +198,32 @@ class _Calls:
         function, options, call = self.__wrapped__, self._self_options, self._self_call
         if call is not None:
             return _part(self, call, given, kwargs)
-        scope = current()
-        if scope is None and not _keeps_totals(function):
+        try:
+            call = _begin(function, options, self._self_direct, given, kwargs)
+        except Exception as error:  # an object may answer anything to what it is asked
+            warn_once("watch a call", error)
+            call = None
+        if call is None:
             return _handed(function(*given, **kwargs), self, None)
-        title = getattr(function, "__qualname__", None) or type(function).__name__
-        asked = _arguments(function, given, kwargs)
-        call = ObservedCall(scope, options, title, asked, self._self_direct, _connection(function))
         try:
             result = call.run(function, *given, **kwargs)
         except BaseException as error:
             call.fail(error)
             raise
         return _handed(result, self, call)
+
+
+def _begin(
+    function: Any, options: Options, direct: bool, args: list[Any], kwargs: dict[str, Any]
+) -> ObservedCall | None:
+    """Open a call, if a recording wants it or the totals of an agent's connection are kept."""
+    scope = current()
+    if scope is None and not _keeps_totals(function):
+        return None
+    title = getattr(function, "__qualname__", None)
+    title = title if isinstance(title, str) and title else type(function).__name__
+    asked = _arguments(function, args, kwargs)
+    return ObservedCall(scope, options, title, asked, direct, _connection(function))
 
 
 def _part(proxy: Any, call: ObservedCall, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -377,15 +392,21 @@ def _method(proxy: Any, name: str) -> Any:
 
 
 class _Lease:
-    """What the proxies of a stream share: the call ends with the last of them."""
+    """What the proxies of a stream share: the call ends with the last of them.
 
-    __slots__ = ("_call",)
+    `unstarted` is a coroutine whose proxy has not begun, and may never: nobody is to hear of the one inside.
+    """
+
+    __slots__ = ("_call", "unstarted")
 
     def __init__(self, call: ObservedCall):
         self._call = call
+        self.unstarted: Any = None
 
     def __del__(self) -> None:
         self._call.finish(False)
+        if self.unstarted is not None:
+            self.unstarted.close()
 
 
 def _handed(result: Any, proxy: Any, call: ObservedCall | None, lease: _Lease | None = None) -> Any:
@@ -395,7 +416,9 @@ def _handed(result: Any, proxy: Any, call: ObservedCall | None, lease: _Lease | 
     if call is None:
         return _proxy(result, options) if sort in ("client", "manager") and _ours(result, options, sort) else result
     if sort == "coroutine":
-        awaited: Any = _awaited(result, proxy, call, lease or _Lease(call))
+        lease = lease or _Lease(call)
+        lease.unstarted = result
+        awaited: Any = _awaited(result, proxy, call, lease)
         awaited.__name__, awaited.__qualname__ = result.__name__, result.__qualname__
         return awaited
     if sort == "future":
@@ -415,6 +438,7 @@ def _handed(result: Any, proxy: Any, call: ObservedCall | None, lease: _Lease | 
 
 
 async def _awaited(awaitable: Any, proxy: Any, call: ObservedCall, lease: _Lease) -> Any:
+    lease.unstarted = None
     try:
         result = await call.wait(awaitable)
     except BaseException as error:
@@ -463,7 +487,10 @@ def _arguments(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         found, args, function = function.keywords | found, (*function.args, *args), function.func
     if args:
         bound = 1 if isinstance(function, types.MethodType) else 0
-        plain = inspect.unwrap(function) if hasattr(function, "__wrapped__") else function
+        plain = function
+        if hasattr(function, "__wrapped__"):
+            with contextlib.suppress(ValueError):  # it wraps itself
+                plain = inspect.unwrap(function)
         if not isinstance(plain, ROUTINES):
             plain, bound = getattr(type(plain), "__call__", None), 1  # noqa: B004
         code = getattr(plain, "__code__", None)

@@ -85,6 +85,9 @@ def open_file(page: Page, path: Path) -> list[str]:
 class Lab:
     """A JupyterLab server of its own: fresh settings, data and trust, no news, no token."""
 
+    app = "lab"
+    options: tuple[str, ...] = ("--LabApp.expose_app_in_browser=True",)
+
     def __init__(self, home: Path):
         self.home = home
         self.root = home / "notebooks"
@@ -110,12 +113,12 @@ class Lab:
             "JUPYTER_PLATFORM_DIRS": "1",
         }
         environment.pop("JUPYTER_TOKEN", None)
-        command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
+        command = [sys.executable, "-m", "jupyter", self.app, "--no-browser", "--allow-root"]
         command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
         command += ["--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True"]
         command += [f"--ServerApp.root_dir={self.root}", "--LabApp.news_url=None"]
         command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-        command += ["--LabApp.extension_manager=readonly", "--LabApp.expose_app_in_browser=True"]
+        command += ["--LabApp.extension_manager=readonly", *self.options]
         log = self.home / "server.log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(command, cwd=self.root, env=environment, stdout=output, stderr=output)
@@ -151,6 +154,10 @@ class Lab:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return bytes(answer.read())
 
+    def address(self, name: str) -> str:
+        """Of a notebook, as a reader opens it."""
+        return f"{self.url}/lab/tree/{name}?reset"
+
     def write(self, name: str, cells: Sequence[str]) -> str:
         """Put a notebook of code cells into the server's folder."""
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
@@ -178,7 +185,7 @@ class NotebookPage:
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(f"{error}\n{error.stack or ''}"))
         only_loopback(page, self.refused)
-        page.goto(f"{lab.url}/lab/tree/{name}?reset", wait_until="domcontentloaded")
+        page.goto(lab.address(name), wait_until="domcontentloaded")
         page.wait_for_function("() => window.jupyterapp !== undefined", timeout=60_000)
         page.wait_for_function(
             f"() => {{ {_PANEL} const p = panel(); return !!p && p.sessionContext.isReady && p.context.isReady"
@@ -251,13 +258,13 @@ class Flame:
 
     def __init__(self, within: Page | Locator):
         self.page = within if isinstance(within, Page) else within.page
-        self.root = within.get_by_test_id("tokprof-root")
-        self.focus = within.get_by_test_id("tokprof-flame")
-        self.canvas = within.get_by_test_id("tokprof-canvas")
-        self.details = within.get_by_test_id("tokprof-details")
-        self.search = within.get_by_test_id("tokprof-search")
-        self.found = within.get_by_test_id("tokprof-found")
-        self.reset = within.get_by_test_id("tokprof-reset")
+        self.root = within.get_by_test_id("tokprof-root").filter(has=self.page.get_by_test_id("tokprof-flame"))
+        self.focus = self.root.get_by_test_id("tokprof-flame")
+        self.canvas = self.root.get_by_test_id("tokprof-canvas")
+        self.details = self.root.get_by_test_id("tokprof-details")
+        self.search = self.root.get_by_test_id("tokprof-search")
+        self.found = self.root.get_by_test_id("tokprof-found")
+        self.reset = self.root.get_by_test_id("tokprof-reset")
 
     def wait(self) -> Flame:
         self.canvas.wait_for(timeout=30_000)

@@ -137,14 +137,43 @@ def test_ctrl_wheel_zooms_and_the_plain_wheel_scrolls_the_page(quickstart: Noteb
     assert flame.box("write")["w"] == pytest.approx(width)
 
 
+def test_a_merged_box_selects_all_its_rows_in_the_kernel_and_a_sandwich_those_of_a_model(
+    quickstart: NotebookPage, flame: Flame
+) -> None:
+    page = quickstart.page
+    flame.metric("tokens")
+    flame.focus.focus()
+    page.keyboard.press("2")
+    flame.click("read_page")
+    quickstart.until("view.selected", "'read_page'")
+    assert quickstart.kernel("int((view.selection['kind'] == 'tool').sum())") == "3"
+    expect(flame.details).to_contain_text("×3")
+    page.keyboard.press("ArrowDown")
+    quickstart.until("len(view.selection), set(view.selection['kind'])", "(4, {'llm'})")  # one was sent again
+    page.keyboard.press("3")
+    expect(flame.root).to_have_attribute("data-order", "sandwich")
+    page.keyboard.press("ArrowUp")
+    expect(flame.details).to_contain_text("of the tokens of messages")
+    assert flame.selected == "read_page"
+    assert quickstart.kernel("len(view.selection)") == "4"
+    page.keyboard.press("Escape")
+    expect(flame.root).to_have_attribute("data-order", "merged")
+    page.keyboard.press("1")
+    # rows that are no single box of this order
+    quickstart.kernel("view.select([row for row, kind in enumerate(prof.df['kind']) if kind == 'tool'][:2])")
+    quickstart.until("len(view.selection)", "2")
+    expect(flame.root).to_have_attribute("data-selected", "-1")
+
+
 def test_the_width_of_a_box_is_its_share_of_the_metric(quickstart: NotebookPage, flame: Flame) -> None:
-    for metric, column in (("input", 0), ("output", 1), ("cost", -1)):
+    columns = (("input", 0, "write"), ("output", 1, "write"), ("cached", 3, "read_page"), ("reasoning", 5, "plan"))
+    for metric, column, name in (*columns, ("cost", -1, "write")):
         flame.metric(metric)
         expect(flame.root).to_have_attribute("data-metric", metric)
         share = quickstart.kernel(
-            f"t = prof.call_tree; float(t.total[t.name.index('write'), {column}] / t.total[0, {column}])"
+            f"t = prof.call_tree; float(t.total[t.name.index({name!r}), {column}] / t.total[0, {column}])"
         )
-        assert flame.box("write")["w"] / flame.box(0)["w"] == pytest.approx(float(share), abs=0.01)
+        assert flame.box(name)["w"] / flame.box(0)["w"] == pytest.approx(float(share), abs=0.01)
 
 
 def test_the_hosts_theme_is_the_graphs(quickstart: NotebookPage, flame: Flame, screenshots: Path) -> None:

@@ -109,7 +109,7 @@ def test_names_that_mean_harm_are_only_names(page: Page, tmp_path: Path, complai
             flame.canvas.hover(position={"x": box["x"] + box["w"] / 2, "y": box["y"] + box["h"] / 2})
             assert int(flame.root.get_attribute("data-selected") or -1) == node
             assert flame.details.bounding_box()["height"] < 600  # type: ignore[index]
-            tip = page.get_by_test_id("tokprof-tooltip").bounding_box()
+            tip = flame.root.get_by_test_id("tokprof-tooltip").bounding_box()
             assert tip["x"] >= 0 and tip["x"] + tip["width"] <= width  # type: ignore[index]
             assert tip["y"] >= 0 and tip["y"] + tip["height"] <= 900  # type: ignore[index]
     flame.search.fill(EVIL["element"])
@@ -128,5 +128,5 @@ def test_an_empty_profile_is_a_page_that_says_so(page: Page, tmp_path: Path, com
         pass
     prof.to_html(path := tmp_path / "empty.html")
     open_file(page, path)
-    page.get_by_test_id("tokprof-root").wait_for()
+    page.get_by_test_id("tokprof-root").first.wait_for()
     expect(page.locator("body")).to_contain_text("no model calls")

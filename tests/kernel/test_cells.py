@@ -21,9 +21,10 @@ def test_a_name_binds_the_profile(run: Kernel) -> None:
     )
 
 
-def test_the_two_outputs(run: Kernel) -> None:
+def test_summary_view_and_snapshot(run: Kernel) -> None:
     cell = run("%%tokprof prof\n_ = ask()")
-    live, snapshot = cell.outputs
+    summary, live, snapshot = cell.outputs
+    assert summary.keys() == {WIDGET, "text/plain"} and not summary["text/plain"]
     assert WIDGET in live
     assert live["text/plain"] == run.value("str(prof)")
     assert "ask" in live["text/plain"]
@@ -204,11 +205,3 @@ def test_profile_as_the_last_expression_shows_the_same(run: Kernel) -> None:
     assert again.profile == first.profile
     assert [sorted(out) for out in again.outputs] == [sorted(out) for out in first.outputs]
     assert again.snapshots == first.snapshots
-
-
-def test_a_long_cell_has_a_status_line_that_goes(run: Kernel) -> None:
-    cell = run("%%tokprof\nask()\ntime.sleep(1.3)")
-    assert any("tokprof-status" in str(out.get("text/html")) and "1 call" in str(out) for out in cell.outputs)
-    quiet = run("%%tokprof --no-live\nask()\ntime.sleep(1.3)")
-    assert not any("tokprof-status" in str(out) for out in quiet.outputs)
-    assert quiet.profile

@@ -58,3 +58,10 @@ def test_unload_leaves_nothing(run: Kernel) -> None:
     assert "ran\n" not in missing.printed
     run("%load_ext tokprof")
     assert "1 call" in (run("%%tokprof\n_ = ask()").profile or "")
+
+
+def test_cells_are_known_without_the_extension(kernel: Kernel) -> None:
+    kernel("import tokprof\ndef step():\n    with tokprof.span('inner'):\n        pass")
+    cell = kernel("with tokprof.profile(live=False) as alone:\n    step()")
+    stack = kernel.value("[(f.function, f.cell, f.line) for f in alone.df['stack'].iloc[1]]")
+    assert stack == [("<module>", cell.executed, 2), ("step", cell.executed - 1, 3)]

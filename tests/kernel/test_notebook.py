@@ -22,7 +22,8 @@ def notebook() -> nbformat.NotebookNode:
 
 
 def test_the_notebook_keeps_the_widget_and_the_snapshot(notebook: nbformat.NotebookNode) -> None:
-    live, snapshot = notebook.cells[2].outputs
+    summary, live, snapshot = notebook.cells[2].outputs
+    assert WIDGET in summary.data
     assert WIDGET in live.data
     assert live.data["text/plain"].startswith("tokprof In[3]: ")
     assert "tokprof-static" in snapshot.data["text/html"]

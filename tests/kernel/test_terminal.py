@@ -69,3 +69,13 @@ def test_a_profiled_cell_of_a_script(tmp_path: Path) -> None:
     assert "└─ chat gpt-4o-mini" in told
     assert "1 call" in told
     assert "Traceback" not in told
+
+
+def test_the_source_view_is_text(tmp_path: Path) -> None:
+    told = ipython(
+        tmp_path, typed=f"{SCRIPT.split(chr(10) * 2)[0]}\n\n%%tokprof prof\nx = ask('two')\n\n\nprof.source()\n"
+    )
+    assert "In[5] · " in told and "In[4] · " not in told.split("In[5] · ")[0]
+    assert "2  x = ask('two')" in told or "1  x = ask('two')" in told
+    assert "def ask(q): return openai" in told.split("In[5] · ")[1]
+    assert "<table" not in told

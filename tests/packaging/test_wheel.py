@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-STATIC = ["tokprof/static/flamegraph.css", "tokprof/static/flamegraph.js"]
+STATIC = [
+    "tokprof/static/costs.css",
+    "tokprof/static/costs.js",
+    "tokprof/static/dag.css",
+    "tokprof/static/dag.js",
+    "tokprof/static/flamegraph.css",
+    "tokprof/static/flamegraph.js",
+    "tokprof/static/summary.css",
+    "tokprof/static/summary.js",
+]
 DIST_INFO = ["METADATA", "RECORD", "WHEEL", "licenses/LICENSE"]
 LOOK = """
 import importlib.util, json, tokprof
@@ -98,7 +107,7 @@ def test_an_installed_wheel_imports_and_brings_no_other_name(wheel: Path, tmp_pa
     file, others, static, front = json.loads(run(sys.executable, "-c", LOOK, cwd=elsewhere, PYTHONPATH=str(target)))
     assert Path(file).is_relative_to(target)
     assert others == dict.fromkeys(others, False)
-    assert static == ["flamegraph.css", "flamegraph.js"]
+    assert static == [Path(name).name for name in STATIC]
     assert front
 
 

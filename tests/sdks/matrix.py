@@ -5,6 +5,7 @@ Run as a script it tests groups one after another, each in its own environment u
     python tests/sdks/matrix.py             every group
     python tests/sdks/matrix.py clouds      one group
     python tests/sdks/matrix.py cohere      one SDK, in each group that has it
+    python tests/sdks/matrix.py --python clouds   no test: print the Python of a group, installed if need be
 """
 
 from __future__ import annotations
@@ -56,10 +57,18 @@ GROUPS = {
         ("azure", "google_genai", "xai"),
     ),
     "frameworks": Group(
-        ("huggingface_hub>=2", "langchain-openai>=1", "openai-agents>=0.20", "pydantic-ai-slim[openai]>=2"),
-        ("agents", "huggingface", "langchain", "pydantic_ai"),
+        ("huggingface_hub>=2", "langchain>=1", "pydantic-ai-slim[openai]>=2"),
+        (
+            *("agents", "agents_steps", "huggingface", "langchain", "langchain_steps", "langgraph_steps"),
+            *("notebook_agents", "pydantic_ai", "pydantic_ai_steps"),
+        ),
+        extra="agents",
     ),
-    "openai-2": Group(("openai>=2,<3", "llama-index-llms-openai>=0.8"), ("openai", "llama_index")),
+    "openai-2": Group(
+        ("ipykernel>=7", "llama-index-embeddings-openai>=0.6", "llama-index-llms-openai>=0.8", "openai>=2,<3"),
+        ("llama_index", "llama_index_steps", "openai"),
+    ),
+    "crewai": Group(("crewai>=1.15", "ipykernel>=7"), ("crewai_steps",)),
     "litellm": Group(("dspy>=3.4", "huggingface_hub<2", "litellm>=1.100"), ("dspy", "huggingface", "litellm")),
 }
 
@@ -89,17 +98,20 @@ def environment(name: str) -> Path:
     stamp = place / "installed"
     if stamp.is_file() and stamp.read_text() == wanted:
         return python
-    print(f"{name}: installing {', '.join(group.requirements or own[1])}", flush=True)
+    print(f"{name}: installing {', '.join(group.requirements or own[1])}", file=sys.stderr, flush=True)
     begin = time.monotonic()
     venv.create(place, clear=True, with_pip=True)
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *asked], check=True)
     stamp.write_text(wanted)
-    print(f"{name}: installed in {time.monotonic() - begin:.0f} s", flush=True)
+    print(f"{name}: installed in {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
     return python
 
 
 def main(words: list[str]) -> int:
     """Test what is named, or everything; 0 if all of it passed."""
+    if words[:1] == ["--python"]:
+        print(environment(words[1]))
+        return 0
     runs = chosen(words[0] if words else "")
     if not runs:
         known = sorted({*GROUPS, *(sdk for group in GROUPS.values() for sdk in group.sdks)})

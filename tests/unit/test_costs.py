@@ -1,7 +1,7 @@
 """The cost table: what its widget takes, and that the browser's sums are those of Python.
 
-``tests/fixtures/costs.json`` holds a block and what `Profile.by` says of it; ``js/src/sums.test.ts`` reads the block and
-must come to the same. ``UPDATE_FIXTURES=1`` writes it anew.
+``tests/fixtures/costs.json`` holds a block and what `Profile.by` says of it; ``js/src/table/sums.test.ts`` reads it
+and must come to the same. ``UPDATE_FIXTURES=1`` writes it anew.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def scene(clock: Any, frames: Callable[..., None]) -> tokprof.Profile:
                 frames("In[3]:3 <module>", "/home/me/agent.py:12 act", "/home/me/tools.py:7 make.<locals>.search")
                 with tokprof.span("search", kind="tool"):
                     ask("embed-one", 0.25 + i / 10, "embedding", input_tokens=500 * i + 7)
-                    ask("claude-one", 1 + i**2, input_tokens=2000 + i, output_tokens=90, cache_read_tokens=512 * (i % 2))
+                    ask(
+                        "claude-one", 1 + i**2, input_tokens=2000 + i, output_tokens=90, cache_read_tokens=512 * (i % 2)
+                    )
             frames("In[3]:3 <module>", "/home/me/agent.py:20 act")
             ask("mystery", 62, tags={"user": "u2"})
             ask("mystery", 6, input_tokens=50, output_tokens=5, tags={"user": "u2"})

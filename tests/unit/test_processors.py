@@ -7,10 +7,12 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import pytest
 
 import tokprof
 from tokprof import processors
+from tokprof.meter import drafts
 from tokprof.span import Span
 from tokprof.testing import SimulatedProvider
 
@@ -222,6 +224,78 @@ def test_open_spans_are_never_let_go(provider: SimulatedProvider) -> None:
     assert prof.calls.status.tolist() == ["open"]
     stream.close()
     assert prof.totals.calls == 1
+
+
+def test_calls_let_go_keep_their_tags() -> None:
+    users = iter("abab")
+    with tokprof.use(processors.tag(lambda _span: {"user": next(users)})):
+        with tokprof.use(processors.sample(0)), tokprof.profile() as prof:
+            for _ in range(4):
+                call()
+    assert prof.by("tag:user").calls.to_dict() == {"a": 2, "b": 2}
+
+
+def test_a_sum_of_calls_let_go_does_not_make_known_what_one_did_not_tell() -> None:
+    with tokprof.use(processors.sample(0)), tokprof.profile() as prof:
+        for tokens in ({"input_tokens": 5}, {"input_tokens": 5, "output_tokens": 3}):
+            with tokprof.span("work") as step:
+                step.record(model="gpt-5-mini", provider="openai", **tokens)
+    assert (prof.totals.calls, prof.totals.unknown_calls, prof.totals.unpriced_calls) == (2, 1, 1)
+
+
+def test_what_a_processor_spoiled_is_reported_and_costs_no_other_call() -> None:
+    def spoil(span: Span) -> Span:
+        if span.name == "spoiled":
+            span.usage = {"input_tokens": 3}  # type: ignore[assignment]
+        return span
+
+    with tokprof.use(spoil), tokprof.use(processors.sample(0)), pytest.warns(RuntimeWarning, match="sum up a call"):
+        with tokprof.profile() as prof:
+            call()
+            call("spoiled")
+            call()
+    assert prof.totals.calls == 2
+
+
+def test_texts_of_calls_let_go_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafts, "LIMIT", 10_000)
+    transport = httpx2.MockTransport(lambda _request: httpx2.Response(200, json={"choices": []}))
+    waiting = []
+    with httpx2.Client(transport=transport) as client, tokprof.use(processors.sample(0)), tokprof.profile() as prof:
+        for _ in range(20):
+            ask = {"model": "gpt-4o", "messages": [{"role": "user", "content": "word " * 500}]}
+            client.post("https://api.openai.com/v1/chat/completions", json=ask)
+            waiting.append(sum(map(drafts.weight, prof._recording._unkept)))
+    assert max(waiting) <= 10_000
+    assert prof.totals.calls == 20
+
+
+def test_runs_that_were_billed_beside_are_processed_too() -> None:
+    usage = {"input_tokens": 10, "output_tokens": 5}
+    beside = {"type": "compaction", "input_tokens": 1000, "output_tokens": 50}
+    answer = {"type": "message", "role": "assistant", "model": "claude-opus-4-6", "stop_reason": "end_turn"}
+    body = answer | {"content": [], "usage": usage | {"iterations": [beside, {"type": "message"} | usage]}}
+    transport = httpx2.MockTransport(lambda _request: httpx2.Response(200, json=body))
+    with httpx2.Client(transport=transport) as client, tokprof.profile() as prof:
+        with tokprof.use(processors.mask("opus")), tokprof.use(processors.tag(team="a")):
+            client.post("https://api.anthropic.com/v1/messages", json={"model": "claude-opus-4-6", "messages": []})
+    assert prof.calls.name.tolist() == ["messages claude-***-4-6", "compaction claude-***-4-6"]
+    assert prof.by("tag:team").calls.to_dict() == {"a": 2}
+
+
+def test_no_prompt_is_printed_with_a_span() -> None:
+    seen: list[str] = []
+
+    def look(span: Span) -> Span:
+        seen.append(repr(span))
+        return span
+
+    transport = httpx2.MockTransport(lambda _request: httpx2.Response(200, json={"choices": []}))
+    with httpx2.Client(transport=transport) as client, tokprof.use(look), tokprof.profile():
+        ask = {"model": "gpt-4o", "messages": [{"role": "user", "content": "secret"}]}
+        client.post("https://api.openai.com/v1/chat/completions", json=ask)
+    assert len(seen) == 1
+    assert "secret" not in seen[0]
 
 
 def test_without_processors_nobody_is_warned() -> None:

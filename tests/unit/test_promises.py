@@ -322,9 +322,10 @@ def test_a_call_that_was_cancelled_is_not_free(provider: SimulatedProvider) -> N
     assert "≥" in str(prof)
 
 
+@pytest.mark.parametrize("kind", ["llm", "task"])
 @pytest.mark.parametrize("known", ["input_tokens", "output_tokens"])
-def test_half_of_the_tokens_is_a_lower_bound(known: str) -> None:
-    with tokprof.profile() as prof, tokprof.span("local", kind="llm") as span:
+def test_half_of_the_tokens_is_a_lower_bound(known: str, kind: str) -> None:
+    with tokprof.profile() as prof, tokprof.span("local", kind=kind) as span:
         span.record(**{known: 7}, model=MINI)
     assert pd.isna(prof.calls.iloc[0].total_tokens)
     assert pd.isna(prof.calls.iloc[0].cost)

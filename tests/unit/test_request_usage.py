@@ -150,12 +150,25 @@ def test_the_real_sdk_against_a_server(provider: SimulatedProvider) -> None:
         ("api.openai.com", "/v1/chat/completions", {}, ASK | {"stream_options": {"include_usage": False}}),
         ("api.openai.com", "/v1/chat/completions", {"authorization": "AWS4-HMAC-SHA256 ..."}, ASK),
         ("api.openai.com", "/v1/chat/completions", {"content-encoding": "gzip"}, ASK),
+        ("x.oci.oraclecloud.com", "/v1/chat/completions", {"authorization": "Signature version=1"}, ASK),
+        ("api.openai.com", "/v1/chat/completions", {"content-digest": "sha-256=:x:"}, ASK),
         ("api.mistral.ai", "/v1/chat/completions", {}, ASK),
+        ("openrouter.ai", "/api/v1/chat/completions", {}, ASK),  # its program gets that event anyway
         ("api.openai.com", "/v1/chat/completions", {}, ["stream"]),
     ],
 )
 def test_requests_that_are_left_alone(host: str, path: str, headers: dict[str, str], body: Any) -> None:
     assert ask(host, path, headers, json.dumps(body).encode()) is None
+
+
+def test_half_of_a_character_is_sent_as_it_was(recwarn: pytest.WarningsRecorder) -> None:
+    server = Server(httpx2)
+    client = httpx2.Client(transport=httpx2.MockTransport(server))
+    body = json.dumps(ASK | {"messages": [{"role": "user", "content": "secret \ud83d"}]}).encode()
+    with tokprof.profile(request_usage=True):
+        client.post(URL, content=body, headers={"content-type": "application/json"})
+    assert server.seen == [json.loads(body) | {"stream_options": {"include_usage": True}}]
+    assert not recwarn.list
 
 
 def test_other_options_stay() -> None:

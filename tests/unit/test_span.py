@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -383,6 +386,26 @@ async def test_tasks_may_share_a_scope() -> None:
     assert first is not None and second is not None and first is not second
     assert (first.closed or 0) > (second.closed or 0)
     assert tokprof.recorder.own() is None
+
+
+def test_threads_may_share_a_scope() -> None:
+    shared = tokprof.span("shared")
+    before = sys.getswitchinterval()
+
+    def work() -> None:
+        for _ in range(300):
+            with shared as step:
+                step.tag(thread=threading.current_thread().name)
+
+    with tokprof.profile() as prof:
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor(4) as pool:
+                for ended in [pool.submit(work) for _ in range(4)]:
+                    ended.result()
+        finally:
+            sys.setswitchinterval(before)
+    assert prof.df.status.tolist() == ["ok"] * 1201
 
 
 def test_an_error_that_cannot_be_printed_is_still_that_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -78,6 +79,19 @@ def test_a_profile_below_itself_is_refused() -> None:
         tokprof.join(a, a)
 
 
+def test_the_clock_of_another_machine_may_be_behind() -> None:
+    with tokprof.profile("here") as here:
+        header = tokprof.traceparent()
+    remote = work(header, "there")
+    for span in remote._recording.spans:
+        span.opened -= 10**12
+        span.closed = (span.closed or 0) - 10**12
+    joined = tokprof.join(here, remote)
+    assert joined.df.name.tolist() == ["joined", "here", "there", "answer"]
+    assert joined.df.depth.tolist() == [0, 1, 2, 3]
+    assert joined.totals.calls == joined.tree().calls.iloc[0] == 1
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -98,3 +112,21 @@ def test_what_is_no_header_is_refused(header: str) -> None:
 
 def test_later_versions_may_say_more() -> None:
     assert parse("01" + HEADER[2:] + "-more") == parse(HEADER)
+
+
+def test_forked_processes_have_ids_of_their_own() -> None:
+    with tokprof.profile():
+        pass
+    reader, writer = os.pipe()
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            with tokprof.profile() as prof:
+                pass
+            os.write(writer, f"{prof.id}\n".encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as ids:
+        first, second = ids.read().split()
+    assert first != second

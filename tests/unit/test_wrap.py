@@ -771,3 +771,43 @@ def test_anthropic_streams_in_a_context(provider: SimulatedProvider) -> None:
     assert (outer.input_tokens, outer.output_tokens) == (wire.input_tokens, wire.output_tokens)
     assert prof.totals.total_tokens == wire.total_tokens
     assert prof.totals.calls == 1
+
+
+def test_an_object_that_answers_to_any_name() -> None:
+    class Anything:
+        def __getattr__(self, name: str) -> Anything:
+            return self
+
+        def __call__(self, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
+            return {"model": "m", "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
+
+    client = tokprof.wrap(Anything())
+    with tokprof.profile() as prof:
+        assert client.chat.create("x")["model"] == "m"
+    assert prof.calls.total_tokens.tolist() == [5]
+
+
+def test_an_object_that_fails_to_tell_its_name_is_called_all_the_same() -> None:
+    class Odd:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(name)
+
+        def __call__(self, _text: str) -> str:
+            return "said"
+
+    odd = tokprof.wrap(Odd())
+    with pytest.warns(RuntimeWarning, match="could not watch a call"), tokprof.profile():
+        assert odd("x") == "said"
+
+
+def test_a_coroutine_that_is_never_begun_is_closed_quietly(recwarn: pytest.WarningsRecorder) -> None:
+    async def never_begun() -> None:
+        raise AssertionError
+
+    with tokprof.profile() as prof:
+        running = tokprof.wrap(never_begun)()
+        running.close()  # as a task that is cancelled before its first step
+        del running
+    gc.collect()
+    assert not [told for told in recwarn.list if "never_begun" in str(told.message)]
+    assert prof.totals.calls == 0

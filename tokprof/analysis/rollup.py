@@ -11,7 +11,7 @@ import numpy as np
 
 from tokprof.analysis.books import COST, FIGURES, SPENT, TOKEN_NAMES, TOKENS, Evidence, books
 from tokprof.span import TOKEN_FIELDS
-from tokprof.table import SCHEMA, Table
+from tokprof.table import SCHEMA, Table, encodable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -210,11 +210,12 @@ def keyed(table: Table, keys: Sequence[str | Sequence[str]], rows: np.ndarray[An
     values: dict[str, Any] = {}
     for key in names:
         if key.startswith("tag:"):
-            values[key] = _tagged(frame["tags"], key.removeprefix("tag:"))
+            values[key] = encodable(_tagged(frame["tags"], key.removeprefix("tag:")))
         elif key == "model":
-            values[key] = [span.model or span.request_model for span in map(table.spans.__getitem__, rows.tolist())]
+            spans = map(table.spans.__getitem__, rows.tolist())
+            values[key] = encodable(span.model or span.request_model for span in spans)
         else:
-            values[key] = frame[key].array
+            values[key] = encodable(frame[key]) if SCHEMA[key] == "object" else frame[key].array
     return values
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
+FIGURE_OF = {"cached": "cache_read"}
+"""Columns of `METRICS` and `FIGURES` whose name as a metric is another."""
+
 _COUNTS = 5  # columns of `Books.counts`
 _Link = TypeVar("_Link", bound=Hashable)
 
@@ -76,7 +79,7 @@ class Sums:
         """What was spent of a metric of `tokprof.span.METRICS`; what is not known counts 0 here."""
         if metric == "time":
             return self.seconds
-        return self.tokens if metric == "tokens" else self.used[:, METRICS.index(metric)]
+        return self.tokens if metric == "tokens" else self.used[:, METRICS.index(FIGURE_OF.get(metric, metric))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +200,10 @@ def frame(found: Lines) -> pd.DataFrame:
         columns[f"{prefix}_unpriced_calls"] = sums.unpriced
     cells = pd.array([place.unit.cell for place in found.places], dtype="Int64")
     files = pd.Series([place.unit.file for place in found.places], dtype=object)
-    index = pd.MultiIndex.from_arrays(
-        [cells, files, np.array([place.line for place in found.places], np.int64)], names=["cell", "file", "line"]
+    numbers = pd.array([place.line for place in found.places], dtype="Int64")
+    return pd.DataFrame(
+        columns, index=pd.MultiIndex.from_arrays([cells, files, numbers], names=["cell", "file", "line"])
     )
-    return pd.DataFrame(columns, index=index)
 
 
 def _whole(values: Floats, nothing: np.ndarray[Any, np.dtype[np.bool_]]) -> Any:

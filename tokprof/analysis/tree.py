@@ -10,7 +10,7 @@ import numpy as np
 
 from tokprof.analysis.books import COST, FIGURES, METRICS, SPENT, TOKENS, Evidence, Floats, books
 from tokprof.span import Frame, Span
-from tokprof.table import Table
+from tokprof.table import Table, encodable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -338,9 +338,9 @@ def frame(tree: Tree) -> pd.DataFrame:
     columns: dict[str, Any] = {
         "parent": pd.array([None if p < 0 else p for p in tree.parent], dtype="Int64"),
         "depth": tree.depths(),
-        "name": tree.name,
+        "name": encodable(tree.name),
         "kind": tree.kind,
-        "where": tree.where,
+        "where": encodable(tree.where),
         "calls": tree.calls,
         "unknown_calls": tree.unknown,
         "unpriced_calls": tree.unpriced,

@@ -1,8 +1,8 @@
-"""How spans get in: hooks in the HTTP libraries, and in what starts threads and tasks."""
+"""How spans get in: hooks in the HTTP libraries, in what starts threads and tasks, and in frameworks."""
 
 from __future__ import annotations
 
-from tokprof.capture import tasks, threads, wire
+from tokprof.capture import frameworks, tasks, threads, wire
 from tokprof.recorder import before_open
 
 
@@ -11,6 +11,7 @@ def install() -> None:
     threads.install()
     tasks.install()
     wire.install()
+    frameworks.install()
 
 
 def uninstall() -> None:
@@ -18,6 +19,7 @@ def uninstall() -> None:
     threads.uninstall()
     tasks.uninstall()
     wire.uninstall()
+    frameworks.uninstall()
 
 
 before_open.append(install)

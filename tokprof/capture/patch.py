@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
+
+_lock = threading.RLock()  # the first recordings of a server may open at the same time
 
 
 def wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -13,6 +16,11 @@ def wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
 
     An inherited method is replaced in `owner` alone.
     """
+    with _lock:
+        _wrap(owner, name, make)
+
+
+def _wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     original = owner.__dict__.get(name)
     inherited = original is None
     if inherited:

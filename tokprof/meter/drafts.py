@@ -27,7 +27,8 @@ def settle(spans: Iterable[Span]) -> None:
         if draft is None:
             continue
         found = estimate(draft)
+        if span.draft is not draft:  # a call that goes on has told more meanwhile
+            continue
+        span.draft = None
         if found is not None:
             span.usage, span.source, span.tokenizer = found.usage, found.source, found.tokenizer
-        if span.draft is draft:  # a call that goes on may have told more meanwhile
-            span.draft = None

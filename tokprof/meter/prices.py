@@ -31,6 +31,7 @@ __all__ = ["CustomPrice", "add", "clear", "free", "list", "remove"]
 NAN = math.nan
 _UNKNOWN = (NAN, NAN, NAN, NAN, NAN)
 _NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
+_SINGLE = ("embedding", "reranker")  # kinds that spend input alone; of any other, what came out is not known
 
 # Inference that stays in one country; https://platform.claude.com/docs/en/manage-claude/data-residency
 _GEO = re.compile(r'"inference_geo":"([^"]*)"')
@@ -190,8 +191,12 @@ def list() -> builtins.list[CustomPrice]:
 def price(span: Span) -> Price:
     """Price a call; the provider's own figure wins.
 
-    A call whose input or output is not known has no price: a part of one would pass for the whole.
+    A call whose input or output is not known has no price: a part of one would pass for the whole. A call that was
+    loaded costs what it cost when it was saved, unless a price of your own holds for it.
     """
+    pinned = span.pinned
+    if pinned is not None and pinned.holds(span) and not (_custom and _own(span)):
+        return Price(pinned.parts, pinned.source)
     if span.cost is None:
         own = _own(span) if _custom else None
         parts = _parts(span, own)
@@ -250,7 +255,8 @@ def _parts(span: Span, own: CustomPrice | None) -> Parts | None:
     if bands is None or (len(bands) > 1 and span.count > 1):
         return None  # of a row that stands for many calls, nobody tells which of them were long
     rates = bands[0][1] if len(bands) == 1 else band(bands, usage.input_tokens if usage else None)
-    parts = cost(rates, usage or Usage(), span.kind != "llm", _split(span, rates) if rates.kinds else None, span.count)
+    single = span.kind in _SINGLE
+    parts = cost(rates, usage or Usage(), single, _split(span, rates) if rates.kinds else None, span.count)
     if parts is None or factor == 1.0:
         return parts
     return None if math.isnan(factor) else _scaled(parts, factor, _fees(rates, usage))

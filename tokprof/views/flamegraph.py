@@ -20,7 +20,7 @@ class Flamegraph(ProfileView):
     Parameters
     ----------
     profile : Profile
-    metric : {"tokens", "input", "output", "cost", "time"}
+    metric : {"tokens", "input", "output", "cached", "reasoning", "cost", "time"}
         What the width of a node stands for at first; the reader may switch.
 
     Attributes

@@ -22,12 +22,12 @@ from tokprof.views.words import bounded, clean, doubts, seconds, summary, tokens
 _ROWS = 8
 
 # Class names of JupyterLab and Notebook 7. While the widget lives, the snapshot's row is hidden; where the widget is
-# dead ("Error displaying widget") its row is.
+# dead ("Error displaying widget") its row is. The views inside an interactive snapshot are no widgets.
+_LIVE = ":has(.tokprof-live:not(.tokprof-static *))"
 HIDE = (
     "<style>"
-    ".jp-OutputArea:has(.tokprof-live) .jp-OutputArea-child:has(.tokprof-static){display:none}"
-    ".jp-OutputArea:has(.tokprof-static):not(:has(.tokprof-live)) .jp-OutputArea-child:has(>.jupyter-widgets)"
-    "{display:none}"
+    f".jp-OutputArea{_LIVE} .jp-OutputArea-child:has(.tokprof-static){{display:none}}"
+    f".jp-OutputArea:has(.tokprof-static):not({_LIVE}) .jp-OutputArea-child:has(>.jupyter-widgets){{display:none}}"
     "</style>"
 )
 

@@ -66,7 +66,7 @@ def render(table: Table, tree: Tree) -> str:
 
 
 def _box(x: float, y: int, width: float, fill: str, name: str, where: str, figure: str) -> str:
-    label = clean(name)
+    label, where = clean(name), clean(where)
     title = escape(f"{label} {where}: {figure}" if where and where != label else f"{label}: {figure}")
     room = int((width - 8) / 6.3)
     text = ""

@@ -11,6 +11,7 @@ import traitlets
 
 from tokprof.analysis.rollup import totals
 from tokprof.analysis.tree import build
+from tokprof.views.words import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +108,7 @@ class ProfileView(anywidget.AnyWidget):
             rows, label = tree.rows_below(what), tree.name[what]
         else:
             rows = sorted({int(row) for row in what})
-            label = f"{len(rows):,} rows"
+            label = count(len(rows), "row")
             if rows and not 0 <= rows[0] <= rows[-1] < len(self._table):
                 raise ValueError(f"rows go from 0 to {len(self._table) - 1}")
         self.profile._selected = (rows, label)

@@ -55,6 +55,17 @@ WANTED = frozenset(("content-type", "content-encoding", *_TELLING))
 """Headers of an answer that `WireCall.answered` looks at."""
 
 
+_NO_TEXT = ("image/", "video/", "audio/", "font/", "application/zip", "application/gzip", "application/pdf")
+"""Beginnings of content types that tell no tokens: a download is not to be held in memory as long as it lasts."""
+
+
+class _NotKept(list[bytes]):
+    """A body that is let by."""
+
+    def append(self, data: bytes, /) -> None:
+        """Forget it."""
+
+
 class WireCall:
     """What a transport tells of one request attempt.
 
@@ -105,7 +116,10 @@ class WireCall:
         self._token = in_wire.set((exchange.method, exchange.host, exchange.path))
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        in_wire.reset(self._token)
+        try:
+            in_wire.reset(self._token)
+        except ValueError:  # whoever runs the coroutine went on in another context
+            in_wire.set(None)
         del self._token  # it holds the context
         if error is not None:
             self.fail(error)
@@ -129,6 +143,8 @@ class WireCall:
         exchange.content_encoding = "" if decoded else told.get("content-encoding", "").lower()
         exchange.headers = {name: value for name in _TELLING if (value := told.get(name)) is not None}
         exchange.cached = cached
+        if exchange.content_type.startswith(_NO_TEXT):
+            exchange.chunks = _NotKept()
 
     def with_usage(self, headers: Mapping[str, str]) -> bytes | None:
         """Give the body that asks for usage as well, where the user wants that (`asks`) and the request does not.
@@ -179,8 +195,7 @@ class WireCall:
 
     def flush(self) -> None:
         """Record what has gone by so far, because the recording ends; the call may go on."""
-        if not self._done:
-            self._record()
+        self._record()
 
     def settle(self) -> None:
         """Record the call, which has ended; see `Recording.put_off`."""
@@ -190,10 +205,10 @@ class WireCall:
         span, recording, exchange = self._span, self._recording, self.exchange
         span.closed = max(clock(), span.opened)
         self._done = True
-        recording.pending.pop(span.id, None)
         size = len(exchange.request or b"") + sum(map(len, exchange.chunks))
         if chain or not recording.put_off(self, size):
             self._record()
+        recording.pending.pop(span.id, None)  # not before: a recording that ends now must find the call here or there
 
     def _record(self) -> None:
         try:
@@ -215,8 +230,16 @@ class WireCall:
     def _settle(self) -> None:
         if self._settled:
             return
+        done = self._done  # from here on it may end at any time; that is then settled once more
+        self._take_in(done)
+        self._settled = done  # not before: an interrupt must not cost the row
+        if done:
+            exchange = self.exchange
+            exchange.chunks, exchange.request = [], None
+            self._arrivals = []
+
+    def _take_in(self, done: bool) -> None:
         span, recording, exchange = self._span, self._recording, self.exchange
-        done = self._settled = self._done  # from here on it may end at any time; that is then settled once more
         if not done:
             span.closed = max(clock(), span.opened)
         late = not recording.is_open
@@ -233,18 +256,16 @@ class WireCall:
         self._count_attempt(done)
         if recording.capture != "none":
             span.content = keep(exchange, recording.capture)
-        if done:
-            exchange.chunks, exchange.request = [], None
-            self._arrivals = []
-        if done:
-            for run in reading.more:
-                recording.add(_beside(span, run))
+        more = [_beside(span, run) for run in reading.more] if done else []
         kept = not chain or process(recording, span, done)
         if self._recorded:
             recording.changed()
         elif kept:
             self._recorded = True
             recording.add(span)
+        for run in more:
+            if not chain or process(recording, run):
+                recording.add(run)
         if span.draft is not None:
             recording.drafted(span)
 

@@ -14,7 +14,12 @@ from tokprof.meter.body import load
 from tokprof.meter.providers import provider
 
 _PATHS = ("/chat/completions", "/completions")
-_REFUSE = ("mistral_ai",)  # tells usage without being asked, and refuses fields that it does not know
+# Mistral and OpenRouter tell usage without being asked: the one refuses fields that it does not know, the program of
+# the other is to see the event that it gets anyway (https://openrouter.ai/docs/use-cases/usage-accounting)
+_REFUSE = ("mistral_ai", "openrouter")
+# a body that is signed or has a checksum may not change: AWS and Oracle sign, RFC 9421 and RFC 9530 for the others
+_SIGNED = ("aws4-", "signature", "hmac")
+_SUMS = ("content-digest", "repr-digest", "digest", "content-md5", "x-content-sha256", "signature-input")
 
 
 def ask(host: str, path: str, headers: Mapping[str, str], body: bytes | None) -> bytes | None:
@@ -35,7 +40,8 @@ def ask(host: str, path: str, headers: Mapping[str, str], body: bytes | None) ->
     """
     if not body or b'"stream"' not in body or not path.rstrip("/").endswith(_PATHS) or provider(host) in _REFUSE:
         return None
-    if headers.get("authorization", "").startswith("AWS4-") or headers.get("content-encoding"):
+    scheme = headers.get("authorization", "").partition(" ")[0].lower()
+    if any(sign in scheme for sign in _SIGNED) or any(name in headers for name in (*_SUMS, "content-encoding")):
         return None
     asked = load(body)
     if not isinstance(asked, dict) or asked.get("stream") is not True:
@@ -46,7 +52,7 @@ def ask(host: str, path: str, headers: Mapping[str, str], body: bytes | None) ->
     if options and options.get("include_usage") is not None:
         return None
     asked["stream_options"] = (options or {}) | {"include_usage": True}
-    return json.dumps(asked, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(asked, separators=(",", ":")).encode()
 
 
 class Hide:

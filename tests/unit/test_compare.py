@@ -1,0 +1,161 @@
+"""Before and after, by hand on a clock that stands still, and in what a reader sees."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+import tokprof
+from tokprof.insight import compare
+
+from .scenes import agent, call
+from .test_static import HOSTILE, Elements
+
+TEXT = """\
+tokprof In[3] → In[4]
+One run a side does not tell a change from noise: give lists of runs for that.
+
+           before     after             change
+tokens      2,000     1,500      ▼ -500 (-25%)
+input       2,000     1,500      ▼ -500 (-25%)
+output          0         0                  =
+cost    $0.000300 $0.000225  ▼ -$0.000075 (-25%)"""
+
+
+@pytest.fixture
+def run(clock: Any, frames: Callable[..., None]) -> Callable[..., tokprof.Profile]:
+    """A profile in which functions make calls: run("In[3]", plan=1000, ask=500)."""
+
+    def made(title: str, model: str = "gpt-4o-mini", line: int = 2, **functions: int) -> tokprof.Profile:
+        frames()
+        with tokprof.profile(title) as prof:
+            for name, tokens in functions.items():
+                frames(f"{title}:{line} <module>", f"agent.py:{5 + tokens} {name}")
+                call(clock, 1, model, input_tokens=tokens, output_tokens=0)
+        return prof
+
+    return made
+
+
+def test_totals(run: Callable[..., tokprof.Profile]) -> None:
+    found = compare(run("In[3]", plan=1000, ask=1000), run("In[4]", plan=1000, ask=500)).totals
+    assert found.loc["tokens", ["before", "after", "delta", "ratio"]].tolist() == [2000, 1500, -500, 0.75]
+    assert found.loc["cost", "delta"] == pytest.approx(-500 * 0.15e-6)
+    assert found.loc["time", "ratio"] == found.loc["calls", "ratio"] == 1
+    assert found.significant.isna().all()
+
+
+def test_functions_are_matched_whatever_the_cell_and_line(run: Callable[..., tokprof.Profile]) -> None:
+    made = compare(run("In[3]", plan=1000, ask=1000), run("In[8]", line=7, plan=1000, ask=500, check=200))
+    found = made.tree()
+    by_name = {row.Index[3]: row for row in found["tokens"].itertuples()}
+    assert by_name["ask"].delta == -500
+    assert by_name["plan"].delta == 0
+    assert (by_name["check"].before, by_name["check"].after) == (0, 200)
+    assert math.isnan(by_name["check"].ratio)
+    changes = dict(zip(found.index.get_level_values("name"), found.index.get_level_values("change"), strict=True))
+    assert (changes["check"], changes["ask"], changes["(all)"]) == ("added", "both", "both")
+    assert found["self", "tokens"].sum() == found["tokens", "delta"].iloc[0] == -300
+    assert made.by("function")["tokens"]["delta"].to_dict() == {"ask": -500, "check": 200, "plan": 0}
+
+
+def test_lines_are_matched_where_both_runs_have_the_same(run: Callable[..., tokprof.Profile]) -> None:
+    same = compare(run("In[3]", plan=10), run("In[8]", plan=20)).tree()
+    assert "cell:2" in same.index.get_level_values("name")
+    moved = compare(run("In[3]", plan=10), run("In[8]", line=9, plan=20)).tree()
+    assert "cell" in moved.index.get_level_values("name")
+
+
+def test_models_that_came_and_went(run: Callable[..., tokprof.Profile]) -> None:
+    found = compare(run("In[3]", plan=1000), run("In[3]", model="gpt-4o", plan=1000)).by("model")
+    assert found["tokens"]["delta"].to_dict() == {"gpt-4o-mini": -1000, "gpt-4o": 1000}
+    assert found["cost"].loc["gpt-4o", "after"] == pytest.approx(0.0025)
+    both = compare(run("In[3]", plan=1), run("In[3]", plan=2)).by("model", "function")
+    assert both.index.tolist() == [("gpt-4o-mini", "plan")]
+    with pytest.raises(ValueError, match="'modle' is no column to group by"):
+        compare(run("In[3]", plan=1), run("In[3]", plan=2)).by("modle")
+
+
+def test_noise_is_no_improvement_and_a_change_is(run: Callable[..., tokprof.Profile]) -> None:
+    before = [run("In[3]", plan=1000, ask=tokens) for tokens in (900, 1000, 1100, 1050, 950)]
+    noisy = [run("In[3]", plan=500, ask=tokens) for tokens in (880, 1010, 1090, 1030, 970)]
+    found = compare(before, noisy).by("function")["tokens"]
+    assert found["significant"].to_dict() == {"plan": True, "ask": False}
+    assert found.loc["plan", ["before", "after", "low", "high"]].tolist() == [1000, 500, -500, -500]
+    assert found.loc["ask", "low"] < 0 < found.loc["ask", "high"]
+    text = repr(compare(before, noisy))
+    assert text.startswith("tokprof In[3] (5 runs) → In[3] (5 runs)\n\n")
+    quiet = repr(compare(before, before))
+    assert "tokens    2,000    2,000       =" in quiet
+    assert "(may be noise)" in compare(before, noisy)._repr_html_()
+
+
+def test_what_is_not_known_is_no_zero(clock: Any, frames: Callable[..., None]) -> None:
+    made = compare(agent(clock, frames), agent(clock, frames))
+    models = made.by("model")
+    assert math.isnan(models["tokens"].loc["mystery", "delta"])
+    assert math.isnan(models["cost"].loc["mystery", "before"])
+    assert models["calls"].loc["mystery", "before"] == 1
+    assert "before: 1 call did not tell all of its tokens: the sums are lower bounds." in repr(made)
+    assert ">?<" in made._repr_html_()
+
+
+def test_text(run: Callable[..., tokprof.Profile]) -> None:
+    text = repr(compare(run("In[3]", plan=1000, ask=1000), run("In[4]", plan=1000, ask=500)))
+    squeezed = [re.sub(r" +", " ", line) for line in text.splitlines()]
+    assert squeezed[: len(TEXT.splitlines())] == [re.sub(r" +", " ", line) for line in TEXT.splitlines()]
+
+
+def test_the_flamegraph_says_more_and_less_without_colour(run: Callable[..., tokprof.Profile]) -> None:
+    made = compare(run("In[3]", plan=1000, ask=1000, gone=300), run("In[4]", plan=1600, ask=500))
+    for metric in ("tokens", "cost", "time", "calls"):
+        ElementTree.fromstring(made.flamegraph(metric).svg)
+    svg = made.flamegraph().svg
+    assert "plan agent.py: ▲ +600 (1,000 → 1,600)" in svg
+    assert "ask agent.py: ▼ -500 (1,000 → 500)" in svg
+    assert "gone agent.py: ▼ -300 (300 → 0)" in svg
+    assert made.flamegraph()._repr_mimebundle_()["text/plain"] == repr(made)
+    widths = [float(each) for each in re.findall(r'<rect x="[\d.]+" y="40" width="([\d.]+)"', svg)]
+    assert sum(widths) <= 960
+    with pytest.raises(ValueError, match="'tokns' is no measure"):
+        made.flamegraph("tokns")
+
+
+def test_html_has_bars_and_no_script_and_takes_any_name(
+    clock: Any, frames: Callable[..., None], tmp_path: Path
+) -> None:
+    profiles = []
+    for tokens in (100, 200):
+        frames()
+        with tokprof.profile(HOSTILE) as prof:
+            frames(f"In[3]:2 {HOSTILE}")
+            call(clock, 1, input_tokens=tokens, output_tokens=0, name=HOSTILE)
+        profiles.append(prof)
+    page = compare(*profiles).to_html(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page
+    assert not {tag for tag, _ in Elements(page).found} & {"script", "iframe"}
+    assert "<script" not in page
+    assert "█" * 20 in page and "█" * 10 in page
+    assert "▲ +100 (+100%)" in page
+
+
+def test_an_empty_side_and_no_profile(run: Callable[..., tokprof.Profile]) -> None:
+    prof = run("In[3]", plan=1)
+    with pytest.raises(ValueError, match="no profile in `after`"):
+        compare(prof, [])
+    with pytest.raises(TypeError, match="`before` must be a profile or a list of profiles, not str"):
+        compare(["x"], prof)  # type: ignore[list-item]
+
+
+def test_a_profile_without_calls(clock: Any, run: Callable[..., tokprof.Profile]) -> None:
+    with tokprof.profile("quiet") as quiet:
+        clock.advance(1)
+    for made in (compare(quiet, quiet), compare(quiet, run("In[3]", plan=10))):
+        assert made.to_html() and repr(made)
+        ElementTree.fromstring(made.flamegraph().svg)

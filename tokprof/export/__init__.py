@@ -1,0 +1,1 @@
+"""Profile -> bytes or text, one file a format, and back again."""

@@ -1,0 +1,282 @@
+"""Two profiles side by side: tables of before and after, and a flamegraph of the differences.
+
+Blue is less and red is more, and a sign says so too: ``▼`` and ``▲``.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tokprof.analysis.compare import MEASURES, Merged, groups, merge, tree_frame, whole
+from tokprof.analysis.rollup import Totals
+from tokprof.views.diffgraph import render
+from tokprof.views.words import clean, count, doubts, seconds, tokens, usd, usd_places
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tokprof.profile import Profile
+
+_ROWS = 12
+_BAR = 20
+_UNIT = {"cost": usd, "time": seconds}
+
+
+class DiffGraph:
+    """The flamegraph of the differences; it shows itself in notebooks.
+
+    Attributes
+    ----------
+    svg, text : str
+        As a picture, and in words.
+    """
+
+    def __init__(self, svg: str, text: str):
+        self.svg, self.text = svg, text
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"image/svg+xml": self.svg, "text/plain": self.text}
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Comparison:
+    """What changed between two profiles, or between the means of repeated runs.
+
+    It shows itself as text and as HTML without script; `tokprof.compare` makes it.
+
+    Attributes
+    ----------
+    before, after : list of Profile
+    """
+
+    def __init__(self, before: Sequence[Profile], after: Sequence[Profile]):
+        self.before, self.after = [*before], [*after]
+        self._tables = [each.table for each in self.before], [each.table for each in self.after]
+        self._merged: Merged | None = None
+
+    @property
+    def repeated(self) -> bool:
+        """Whether there are enough runs on both sides to tell a change from noise."""
+        return min(len(self.before), len(self.after)) > 1
+
+    @property
+    def totals(self) -> pd.DataFrame:
+        """The sums: a row each for ``tokens``, ``input``, ``output``, ``cost`` (USD), ``time`` (seconds) and ``calls``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``before``, ``after``, ``delta``, ``ratio`` (after by before), ``low`` and ``high`` (of the 95 % interval
+            of the delta, NaN without repeated runs) and ``significant`` (whether that leaves out 0; null without).
+        """
+        return whole(*self._tables)
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The same as `tree`."""
+        return self.tree()
+
+    def by(self, *keys: str | Sequence[str]) -> pd.DataFrame:
+        """Compare groups of calls.
+
+        Parameters
+        ----------
+        *keys : str
+            As in ``Profile.by``: ``"model"``, ``"function"``, ``"tag:user"``, ...
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by the keys, largest change of tokens first; columns in two levels: ``tokens``, ``input``,
+            ``output``, ``cost``, ``time``, ``calls``, and in each the columns of `totals`. 0 where a side has no such
+            group, NaN where a figure is not known.
+
+        Raises
+        ------
+        ValueError
+            As ``Profile.by`` does.
+        """
+        return groups(*self._tables, keys)
+
+    def tree(self) -> pd.DataFrame:
+        """Compare functions, steps and calls by the path that leads to them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a node of both trees merged, in pre-order, with the columns of `by` for the node and all below it,
+            and ``("self", measure)``; see `tokprof.analysis.compare.tree_frame`.
+        """
+        return tree_frame(self._tree())
+
+    def flamegraph(self, metric: str = "tokens") -> DiffGraph:
+        """Draw both trees as one: as wide as the larger of before and after, red where it is more, blue where less.
+
+        Parameters
+        ----------
+        metric : {"tokens", "input", "output", "cost", "time", "calls"}
+
+        Raises
+        ------
+        ValueError
+            For an unknown metric.
+        """
+        if metric not in MEASURES:
+            raise ValueError(f"{metric!r} is no measure of a comparison; known: {', '.join(MEASURES)}")
+        return DiffGraph(render(self._tree(), metric, _writer(metric)), repr(self))
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One page without script; no prompt or answer inside.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Where to write it too.
+
+        Returns
+        -------
+        str
+            The page.
+        """
+        page = (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<meta name="color-scheme" content="light dark"><title>{escape(self._title())}</title></head>'
+            '<body style="font:14px/1.5 system-ui,sans-serif;margin:2rem;background:Canvas;color:CanvasText">'
+            f"{self._repr_html_()}</body></html>"
+        )
+        if path is not None:
+            Path(path).write_text(page, encoding="utf-8")
+        return page
+
+    def __repr__(self) -> str:
+        rows = [["", "before", "after", "change"], *self._lines(self.totals)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [f"tokprof {self._title()}", *self._notes(), ""]
+        for name, *figures in rows:
+            cells = [f"{cell:>{width}}" for cell, width in zip(figures, widths[1:], strict=True)]
+            lines.append("  ".join([f"{name:<{widths[0]}}", *cells]).rstrip())
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        parts = [f"<p><b>{escape(self._title())}</b></p>", *(f"<p>{escape(note)}</p>" for note in self._notes())]
+        parts.append(_html("", self.totals))
+        picture = base64.b64encode(self.flamegraph().svg.encode()).decode()
+        parts.append(
+            f'<img alt="Flamegraph of the differences of tokens; the tables hold its figures" '
+            f'src="data:image/svg+xml;base64,{picture}" style="width:100%;max-width:960px">'
+        )
+        parts += [_grouped(self.by(key), key) for key in ("function", "model")]
+        return "".join(parts)
+
+    def _tree(self) -> Merged:
+        if self._merged is None:
+            self._merged = merge([each.merged_tree for each in self.before], [each.merged_tree for each in self.after])
+        return self._merged
+
+    def _title(self) -> str:
+        def side(profiles: list[Profile]) -> str:
+            name = clean(profiles[0].title, 40)
+            return name if len(profiles) == 1 else f"{name} ({count(len(profiles), 'run')})"
+
+        return f"{side(self.before)} → {side(self.after)}"
+
+    def _notes(self) -> list[str]:
+        notes = []
+        for name, profiles in (("before", self.before), ("after", self.after)):
+            said = dict.fromkeys(doubt for each in profiles for doubt in doubts(each.totals))
+            notes += [f"{name}: {doubt}" for doubt in said]
+        if not self.repeated:
+            notes.append("One run a side does not tell a change from noise: give lists of runs for that.")
+        return notes
+
+    def _lines(self, frame: pd.DataFrame) -> list[list[str]]:
+        return [[str(name), *_figures(str(name), row)] for name, row in frame.iterrows()]
+
+
+def compare(before: Profile | Sequence[Profile], after: Profile | Sequence[Profile]) -> Comparison:
+    """Make a comparison; see `tokprof.compare`."""
+    sides = []
+    for name, given in (("before", before), ("after", after)):
+        side = [*given] if isinstance(given, Sequence) else [given]
+        if not side:
+            raise ValueError(f"there is no profile in `{name}`")
+        for each in side:
+            if not isinstance(getattr(each, "totals", None), Totals):
+                raise TypeError(f"`{name}` must be a profile or a list of profiles, not {type(each).__name__}")
+        sides.append(side)
+    return Comparison(*sides)
+
+
+def _writer(measure: str) -> Any:
+    return _UNIT.get(measure, tokens)
+
+
+def _figures(measure: str, row: Any) -> list[str]:
+    """Before, after and change in words."""
+    before, after, delta = float(row["before"]), float(row["after"]), float(row["delta"])
+    write = _writer(measure)
+    if measure == "cost":
+        write = partial(usd, places=usd_places((before, after, abs(delta))))
+    shown = ["?" if math.isnan(value) else write(value) for value in (before, after)]
+    if math.isnan(delta):
+        return [*shown, "?"]
+    if delta == 0:
+        return [*shown, "="]
+    sign, arrow = ("+", "▲") if delta > 0 else ("-", "▼")
+    share = "" if not before else f" ({sign}{abs(delta / before):.0%})"
+    noise = " (may be noise)" if str(row["significant"]) == "False" else ""  # else True, or NA where nobody knows
+    return [*shown, f"{arrow} {sign}{write(abs(delta))}{share}{noise}"]
+
+
+def _html(title: str, frame: pd.DataFrame) -> str:
+    """Table of the totals."""
+    rows = []
+    for name, row in frame.iterrows():
+        largest = float(np.nanmax([row["before"], row["after"], 0.0]))
+        rows.append(_row(str(name), str(name), row, largest))
+    return _table([title, "before", "", "after", "", "change"], rows)
+
+
+def _grouped(frame: pd.DataFrame, key: str) -> str:
+    """Table of the tokens and cost of groups."""
+    rows = []
+    largest = float(np.nanmax([frame["tokens"][["before", "after"]].to_numpy(float).max(initial=0), 0.0]))
+    for name, row in frame.head(_ROWS).iterrows():
+        label = "(unknown)" if name is None or name != name else clean(str(name).rpartition("<locals>.")[2])
+        cost = _figures("cost", row["cost"])
+        rows.append(_row(label, "tokens", row["tokens"], largest) + f"<td{_RIGHT}>{escape(cost[2])}</td>")
+    hidden = len(frame) - _ROWS
+    more = f"<p>… {hidden:,} more</p>" if hidden > 0 else ""
+    return _table([f"by {key}", "before", "", "after", "", "change of tokens", "of cost"], rows) + more
+
+
+def _row(label: str, measure: str, row: Any, largest: float) -> str:
+    before, after, change = _figures(measure, row)
+    cells = [f"<td>{escape(label)}</td>"]
+    for text, value in ((before, row["before"]), (after, row["after"])):
+        cells.append(f"<td{_RIGHT}>{escape(text)}</td><td>{_bar(float(value), largest)}</td>")
+    return "".join(cells) + f"<td{_RIGHT}>{escape(change)}</td>"
+
+
+def _bar(value: float, largest: float) -> str:
+    """A bar of characters: sanitizers drop styles."""
+    return "" if math.isnan(value) or largest <= 0 else "█" * max(round(value / largest * _BAR), value > 0)
+
+
+_RIGHT = ' style="text-align:right"'
+
+
+def _table(head: Sequence[str], rows: Sequence[str]) -> str:
+    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
