@@ -35,7 +35,7 @@ def trees(notebook: Any) -> list[str]:
         for cell in notebook.cells
         if cell.cell_type == "code" and cell.source.startswith("%%tokprof")
         for output in cell.outputs
-        if output.output_type == "display_data" and "text/plain" in output.get("data", {})
+        if output.output_type == "display_data" and output.get("data", {}).get("text/plain", "").strip()
     ]
 
 

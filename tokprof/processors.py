@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tokprof.recorder import Recording, warn_once
-from tokprof.span import Span
+from tokprof.span import Span, Usage
 
 Processor = Callable[[Span], Span | None]
 
@@ -107,26 +107,47 @@ def process(recording: Recording, span: Span, final: bool = True) -> bool:
         Whether its row is kept.
     """
     for processor in tuple(chain):
+        before = {name: getattr(span, name) for name in _CHECKED}
         try:
             result: Any = processor(span)
+            _check(result)
         except Exception as error:
             warn_once(f"run the processor {getattr(processor, '__name__', processor)}", error)
+            for name, value in before.items():
+                setattr(span, name, value)
             continue
         if result is None:
             if final:
                 recording.let_go(span)
                 return False
         elif result is not span:
-            if not isinstance(result, Span):
-                warn_once(
-                    f"use what the processor {getattr(processor, '__name__', processor)} gave back",
-                    TypeError(f"a Span or None is wanted, not {type(result).__name__}"),
-                )
-                continue
             for name in Span.__slots__:
                 if name not in ("id", "parent"):
                     setattr(span, name, getattr(result, name))
     return True
+
+
+_CHECKED: dict[str, tuple[type, ...]] = {
+    "name": (str,),
+    "cost": (int, float, type(None)),
+    "cost_source": (str, type(None)),
+    "usage": (Usage, type(None)),
+    "tags": (dict, type(None)),
+    "content": (dict, type(None)),
+    "model": (str, type(None)),
+    "request_model": (str, type(None)),
+}
+"""Fields that a processor may spoil, and the types that they can have."""
+
+
+def _check(span: Any) -> None:
+    if span is None:
+        return
+    if not isinstance(span, Span):
+        raise TypeError(f"a Span or None is wanted, not {type(span).__name__}")
+    for name, kinds in _CHECKED.items():
+        if not isinstance(value := getattr(span, name), kinds):
+            raise TypeError(f"{name} cannot be {type(value).__name__}")
 
 
 def mask(pattern: str | re.Pattern[str] | Callable[[str], str], replacement: str = "***") -> Processor:

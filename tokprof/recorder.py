@@ -215,6 +215,9 @@ class Recording:
             finally:
                 top._settling.release()
         self.fold()
+        for inner in _open:  # their rows are in this one, too
+            if inner is not self and inner._outermost is top:
+                inner.fold()
 
     def _settle(self) -> None:
         self._held = 0

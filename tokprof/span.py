@@ -31,6 +31,19 @@ CostSource = Literal["reported", "priced", "custom", "cached", "missing"]
 Capture = Literal["none", "preview", "full"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
+OPERATIONS: dict[str, Kind] = {
+    "invoke_agent": "agent",
+    "create_agent": "agent",
+    "invoke_workflow": "workflow",
+    "execute_tool": "tool",
+    "retrieval": "retriever",
+    "embeddings": "embedding",
+    "chat": "llm",
+    "text_completion": "llm",
+    "generate_content": "llm",
+    "plan": "task",
+}
+"""Kinds by the operation names of the OpenTelemetry GenAI conventions."""
 STATUSES: tuple[str, ...] = get_args(Status)
 SOURCES: tuple[str, ...] = get_args(Source)
 CAPTURES: tuple[str, ...] = get_args(Capture)

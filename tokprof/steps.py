@@ -13,7 +13,7 @@ from typing import Any, TypeVar, overload
 
 from tokprof.processors import chain, process
 from tokprof.recorder import Recording, _scope, current, describe, end_span, leave, new_span, own, status_of
-from tokprof.span import KINDS, Span, Usage
+from tokprof.span import KINDS, OPERATIONS, Span, Usage
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,9 +64,11 @@ class SpanHandle:
             For a negative figure, a part larger than its whole, a name that is no kind of token, or another model than
             the span has recorded before.
         TypeError
-            For tokens that are no whole number.
+            For tokens that are no whole number, or a cost that is no number.
         """
         usage = _usage(tokens)
+        if cost is not None and (isinstance(cost, bool) or not isinstance(cost, int | float)):
+            raise TypeError(f"cost must be a number (USD), not {cost!r}")
         if cost is not None and not 0 <= cost < float("inf"):
             raise ValueError(f"cost must be 0 or more (USD), not {cost}")
         if operation in ("embeddings", "rerank") and usage.input_tokens is not None and usage.output_tokens is None:
@@ -212,7 +214,8 @@ def span(name: Any = None, *, kind: str = "task", **tags: str) -> Any:
         Shown in every view; a decorated function gives its own name.
     kind : str
         ``agent``, ``workflow``, ``task``, ``tool``, ``retriever``, ``embedding``, ``reranker``, ``guardrail``,
-        ``evaluator``, ``prompt``, ``chain`` or ``llm``.
+        ``evaluator``, ``prompt``, ``chain`` or ``llm``; also as OpenInference writes them (``AGENT``) and by the
+        operations of OpenTelemetry (``invoke_agent``, ``execute_tool``, ``retrieval``, ...).
     **tags : str
         Kept on the span; ``prof.by("tag:user")`` groups by them.
 
@@ -240,6 +243,7 @@ def span(name: Any = None, *, kind: str = "task", **tags: str) -> Any:
     >>> @span(kind="tool")
     ... def search(query): ...
     """
+    kind = OPERATIONS.get(kind, kind.lower()) if isinstance(kind, str) else kind
     if kind not in KINDS:
         steps = ", ".join(known for known in KINDS if known not in ("cell", "profile"))
         raise ValueError(f"{kind!r} is no kind of span; known: {steps}")

@@ -72,6 +72,9 @@ def _add(recording: Recording, span: Span, sums: dict[tuple[Any, ...], Span]) ->
             content=None,
             tags=tags,
             stack=NO_FRAMES,
+            thread="",
+            task=None,
+            tokenizer=None,
             kept=True,
             unkept=1,
         )

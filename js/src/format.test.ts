@@ -4,7 +4,7 @@ import { compact, dollars, fit, integer, percent, plain, plural, seconds, tick }
 test("numbers", () => {
   expect([0, 999, 1000, 1234567].map(integer)).toEqual(["0", "999", "1,000", "1,234,567"]);
   expect([0, 950, 1234, 12345, 999_999, 3.4e6].map(compact)).toEqual(["0", "950", "1.2k", "12k", "1M", "3.4M"]);
-  expect([0, 0.00000042, 0.0000242, 0.0123, 2.5, 1234.5].map(dollars)).toEqual(["$0", "$4e-7", "$0.000024", "$0.0123", "$2.50", "$1,234.50"]);
+  expect([0, 0.00000042, 0.0000242, 0.0123, 2.5, 1234.5].map(dollars)).toEqual(["$0", "<$0.000001", "$0.000024", "$0.0123", "$2.50", "$1,234.50"]);
   expect(dollars(NaN)).toBe("price unknown");
   expect([0, 4.2e-5, 0.0042, 0.34, 8.2, 42.26, 61, 3700].map(seconds)).toEqual(["0 s", "42 µs", "4.2 ms", "340 ms", "8.2 s", "42.3 s", "1 min 1 s", "1 h 1 min"]);
   expect([percent(1, 3), percent(1, 100), percent(1, 1e6), percent(0, 0)]).toEqual(["33%", "1%", "<0.1%", "0%"]);

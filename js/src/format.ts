@@ -39,7 +39,7 @@ export function dollars(value: number): string {
   if (!Number.isFinite(value)) return "price unknown";
   const size = Math.abs(value);
   if (size === 0) return "$0";
-  if (size < 0.00001) return `$${value.toPrecision(1)}`;
+  if (value > 0 && size < 0.0000005) return "<$0.000001";
   if (size < 0.001) return `$${value.toFixed(6).replace(/0{1,2}$/, "")}`;
   return `$${size < 1 ? value.toFixed(4) : integer(Math.trunc(value)) + value.toFixed(2).slice(-3)}`;
 }

@@ -243,18 +243,32 @@ def test_a_sum_of_calls_let_go_does_not_make_known_what_one_did_not_tell() -> No
     assert (prof.totals.calls, prof.totals.unknown_calls, prof.totals.unpriced_calls) == (2, 1, 1)
 
 
+def test_requests_that_were_never_sent_are_summed_up_by_themselves() -> None:
+    errors = iter([httpx2.ConnectError("no luck"), httpx2.ReadTimeout("late"), httpx2.ReadTimeout("late")])
+
+    def refuse(_request: httpx2.Request) -> httpx2.Response:
+        raise next(errors)
+
+    with tokprof.use(processors.sample(0, keep_errors=False)), tokprof.profile() as prof:
+        with httpx2.Client(transport=httpx2.MockTransport(refuse)) as client:
+            for _ in range(3):
+                with pytest.raises(httpx2.TransportError):
+                    client.post("https://api.openai.com/v1/images/generations", json={"model": "dall-e-3"})
+    assert (prof.totals.calls, prof.totals.unknown_calls) == (3, 2)
+
+
 def test_what_a_processor_spoiled_is_reported_and_costs_no_other_call() -> None:
     def spoil(span: Span) -> Span:
         if span.name == "spoiled":
             span.usage = {"input_tokens": 3}  # type: ignore[assignment]
         return span
 
-    with tokprof.use(spoil), tokprof.use(processors.sample(0)), pytest.warns(RuntimeWarning, match="sum up a call"):
+    with tokprof.use(spoil), tokprof.use(processors.sample(0)), pytest.warns(RuntimeWarning, match="processor spoil"):
         with tokprof.profile() as prof:
             call()
             call("spoiled")
             call()
-    assert prof.totals.calls == 2
+    assert prof.totals.calls == 3
 
 
 def test_texts_of_calls_let_go_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,3 +318,24 @@ def test_without_processors_nobody_is_warned() -> None:
         with tokprof.profile() as prof:
             call()
     assert prof.totals.unkept_calls == 0
+
+
+@pytest.mark.parametrize("field", [{"cost": "free"}, {"usage": {}}, {"name": None}, {"tags": "x"}])
+def test_what_a_processor_spoils_is_put_right_and_reported(field: dict[str, Any]) -> None:
+    def spoil(span: Span) -> Span:
+        for name, value in field.items():
+            setattr(span, name, value)
+        return span
+
+    tokprof.use(spoil)
+    with pytest.warns(RuntimeWarning, match="run the processor spoil"), tokprof.profile() as prof:
+        call(tokens=100)
+    assert (prof.totals.calls, prof.totals.input_tokens) == (1, 100)
+    assert prof.df.name.tolist()[1] == "work"
+
+
+def test_what_an_inner_profile_lets_go_is_in_the_outer_at_once() -> None:
+    tokprof.use(processors.sample(0))
+    with tokprof.profile() as outer, tokprof.profile() as inner:
+        call(tokens=100)
+        assert outer.totals.input_tokens == inner.totals.input_tokens == 100

@@ -416,3 +416,13 @@ def test_an_error_that_cannot_be_printed_is_still_that_error() -> None:
     with tokprof.profile() as prof, pytest.raises(BrokenError), tokprof.span("step"):
         raise BrokenError
     assert prof.df.error.tolist()[1] == "BrokenError"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [("AGENT", "agent"), ("invoke_agent", "agent"), ("execute_tool", "tool"), ("RETRIEVER", "retriever")],
+)
+def test_kinds_by_the_names_of_the_conventions(said: str, kind: str) -> None:
+    with tokprof.profile() as prof, tokprof.span("step", kind=said):
+        pass
+    assert prof.df.kind.tolist()[1] == kind
