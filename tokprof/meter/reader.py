@@ -69,9 +69,9 @@ def _read(exchange: Exchange) -> Reading | None:
     place = endpoint(host, path)
     if exchange.method.upper() != "POST" or (place is None and never(host, path)):
         return None
-    request = _request(exchange, place)
     body = decode(exchange.chunks, exchange.content_encoding)
     body = body and body.removeprefix(BOM)
+    request = _request(exchange, bool(body) and place is not None and place.certain)
     frame = framing(exchange.content_type, body) if body else ""
     plain = exchange.http_status == 200 and not exchange.headers and not exchange.cached
     if body and frame == "json" and plain and place is not None and place.operation == "chat":
@@ -228,16 +228,17 @@ def _ends(body: bytes, keys: tuple[bytes, ...]) -> dict[str, Any] | None:
     return found or None
 
 
-def _request(exchange: Exchange, place: Endpoint | None) -> Mapping[str, Any]:
+def _request(exchange: Exchange, answered: bool) -> Mapping[str, Any]:
+    """Members of the request; of one that was answered for certain, nothing but the model is asked for."""
     body = exchange.request
     if not body or body[:64].lstrip()[:1] != b"{" or len(body) > HUGE:
         return {}
-    if exchange.chunks and place is not None and place.certain:  # nothing but the model is asked for
+    if answered:
+        if head := _HEAD_MODEL.match(body):
+            return {"model": head[1].decode("utf-8", "replace")}
         end = tail_member(body, b"model")
         if end is not None and isinstance(end.get("model"), str) and end["model"]:
             return end
-        if head := _HEAD_MODEL.match(body):
-            return {"model": head[1].decode("utf-8", "replace")}
     if len(body) > 64 * 1024:
         ends = _ends(body, _REQUEST_KEYS)
         if ends is not None and isinstance(ends.get("model"), str):
