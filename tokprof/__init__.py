@@ -54,3 +54,7 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     from tokprof.magic import unload_ipython_extension as unload
 
     unload(shell)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -161,6 +161,9 @@ class TokProf(Magics):
             self.always = command == "on"
             print(f"tokprof: profiling {'every cell from the next one on' if self.always else 'is off'}")
             return None
+        if command in ("--help", "-h"):
+            print(TokProf.tokprof.__doc__)
+            return None
         if command.startswith("-"):
             raise UsageError("%tokprof CODE takes no options: put %%tokprof on top of a cell, or see %config TokProf")
         if command:

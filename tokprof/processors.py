@@ -14,6 +14,8 @@ from typing import Any
 from tokprof.recorder import Recording, warn_once
 from tokprof.span import Span, Usage
 
+__all__ = ["cost", "mask", "sample", "tag", "use"]
+
 Processor = Callable[[Span], Span | None]
 
 chain: list[Processor] = []
@@ -228,7 +230,7 @@ def sample(rate: float, *, keep_errors: bool = True, seed: int | None = None) ->
     ValueError
         For a rate that is no share.
     """
-    if not 0 <= rate <= 1:
+    if not isinstance(rate, int | float) or not 0 <= rate <= 1:
         raise ValueError(f"rate is the share of calls to keep, from 0 to 1, not {rate!r}")
     draw = random.Random(seed)
 
@@ -258,3 +260,7 @@ def cost(function: Callable[[Span], float | None]) -> Processor:
         return span
 
     return cost
+
+
+def __dir__() -> list[str]:
+    return __all__

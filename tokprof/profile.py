@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
+from difflib import get_close_matches
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +131,7 @@ class Profile(Views, Insight, Exports):
         Parameters
         ----------
         *keys : str
-            ``"model"``, ``"function"``, ``"cell", "line"``, ``"tag:user"``, ...
+            ``"model"``, ``"function"``, ``"agent"``, ``"tool"``, ``"cell", "line"``, ``"tag:user"``, ...
 
         Returns
         -------
@@ -357,6 +359,9 @@ def profile(
         raise ValueError(f"{capture!r} is no way to capture; known: {', '.join(CAPTURES)}")
     if metric not in METRICS:
         raise ValueError(f"{metric!r} is no metric; known: {', '.join(METRICS)}")
+    for key in tags:
+        if near := get_close_matches(key, ("name", "capture", "metric", "live", "request_usage", "traceparent"), 1, 0.8):
+            warnings.warn(f"{key!r} is taken as a tag; did you mean {near[0]}=?", UserWarning, stacklevel=2)
     texts = {key: str(value) for key, value in tags.items()}
     remote = None
     if traceparent is not None:

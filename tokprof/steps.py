@@ -44,7 +44,9 @@ class SpanHandle:
     ) -> None:
         """Record the usage of a model that tokprof does not see on the wire (in-process, another protocol).
 
-        Recorded again on the same span, figures add up.
+        Recorded again on the same span, figures add up. What the calls below the span told is taken to be part of them,
+        as where a framework sums up: the span keeps what those do not account for. Open a span of its own for a model
+        that was asked beside other calls.
 
         Parameters
         ----------

@@ -426,3 +426,8 @@ def test_kinds_by_the_names_of_the_conventions(said: str, kind: str) -> None:
     with tokprof.profile() as prof, tokprof.span("step", kind=said):
         pass
     assert prof.df.kind.tolist()[1] == kind
+
+
+def test_an_option_that_is_misspelt_is_said() -> None:
+    with pytest.warns(UserWarning, match="'captur' is taken as a tag; did you mean capture="):
+        tokprof.profile(captur="full")

@@ -137,7 +137,8 @@ def by(table: Table, keys: Sequence[str | Sequence[str]]) -> pd.DataFrame:
     ----------
     table : Table
     keys : sequence of str
-        Columns of the span table, or ``tag:NAME``; a list or tuple of them counts as its parts. By ``model``, a call
+        Columns of the span table, ``agent`` or ``tool`` (the innermost one around a call), ``cell:line`` (or file and
+        line), or ``tag:NAME``; a list or tuple of them counts as its parts. By ``model``, a call
         that got no answer counts to the model it asked for.
 
     Returns
@@ -206,11 +207,18 @@ def keyed(table: Table, keys: Sequence[str | Sequence[str]], rows: np.ndarray[An
         As in `by`.
     """
     names = _names(keys)
-    frame = table.frame(["tags" if key.startswith("tag:") else key for key in names]).iloc[rows]
+    columns = {"tags" if key.startswith("tag:") else key for key in names if key not in _PLACES}
+    frame = table.frame(columns).iloc[rows]
     values: dict[str, Any] = {}
     for key in names:
         if key.startswith("tag:"):
             values[key] = encodable(_tagged(frame["tags"], key.removeprefix("tag:")))
+        elif key == "cell:line":
+            stacks = (table.spans[row].stack for row in rows.tolist())
+            values[key] = encodable(stack[-1].where if stack else None for stack in stacks)
+        elif key in _PLACES:
+            around = _innermost(table, key)
+            values[key] = encodable(around[row] for row in rows.tolist())
         elif key == "model":
             spans = map(table.spans.__getitem__, rows.tolist())
             values[key] = encodable(span.model or span.request_model for span in spans)
@@ -226,7 +234,8 @@ _FIGURES = (
     "duration_s",
     "ttft_s",
 )
-_GROUPS = [name for name in SCHEMA if name not in (*_FIGURES, "tags")]
+_PLACES = ("agent", "tool", "cell:line")  # no columns: where a call stands
+_GROUPS = [*_PLACES, *(name for name in SCHEMA if name not in (*_FIGURES, "tags"))]
 _ORDER = [
     "calls",
     "total_tokens",
@@ -238,6 +247,14 @@ _ORDER = [
     "unknown_calls",
     "unpriced_calls",
 ]
+
+
+def _innermost(table: Table, kind: str) -> list[str | None]:
+    """Name of the innermost step of a kind at or around each row."""
+    found: list[str | None] = []
+    for span, parent in zip(table.spans, table.parents.tolist(), strict=True):
+        found.append(span.name if span.kind == kind else found[parent] if parent >= 0 else None)
+    return found
 
 
 def _names(keys: Sequence[str | Sequence[str]]) -> list[str]:

@@ -292,3 +292,7 @@ def _shared_out(told: float, parts: Parts | None) -> Parts:
         return told, NAN, NAN, NAN, NAN
     share = told / parts[0]
     return told, parts[1] * share, parts[2] * share, parts[3] * share, parts[4] * share
+
+
+def __dir__() -> builtins.list[str]:
+    return __all__

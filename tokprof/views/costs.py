@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 KEYS = ("model", "function", "agent", "tool", "cell:line", "provider", "kind", "call")
 """What calls can be grouped by, beside ``tag:NAME``; by ``call``, each stands alone."""
 
+_ALSO = {"line": "cell:line"}
+
 
 class Costs(ProfileView):
     """Interactive cost table of a profile.
@@ -46,7 +48,7 @@ class Costs(ProfileView):
     by = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(self, profile: Profile, by: str | Sequence[str] = "model", **traits: Any):
-        keys = [by] if isinstance(by, str) else list(by)
+        keys = [_ALSO.get(key, key) for key in ([by] if isinstance(by, str) else by)]
         for key in keys:
             if not isinstance(key, str) or not (key in KEYS or (key.startswith("tag:") and key != "tag:")):
                 raise ValueError(f"{key!r} is nothing to group by; known: {', '.join(KEYS)}, tag:NAME")
