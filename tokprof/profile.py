@@ -243,7 +243,8 @@ class Profile(Views, Insight, Exports):
         """
         for span in self.table.spans:
             if f"{span.id & 0xFFFFFFFFFFFFFFFF:016x}" == span_id:
-                return dict(span.content or {})
+                kept = span.content or {}
+                return {name: kept[name] for name in ("prompt", "answer") if name in kept}
         raise KeyError(f"no span {span_id!r} in this profile; see prof.df.span_id")
 
     # what is shown
@@ -360,7 +361,9 @@ def profile(
     if metric not in METRICS:
         raise ValueError(f"{metric!r} is no metric; known: {', '.join(METRICS)}")
     for key in tags:
-        if near := get_close_matches(key, ("name", "capture", "metric", "live", "request_usage", "traceparent"), 1, 0.8):
+        if near := get_close_matches(
+            key, ("name", "capture", "metric", "live", "request_usage", "traceparent"), 1, 0.8
+        ):
             warnings.warn(f"{key!r} is taken as a tag; did you mean {near[0]}=?", UserWarning, stacklevel=2)
     texts = {key: str(value) for key, value in tags.items()}
     remote = None
