@@ -7,6 +7,7 @@ top of what they do.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import sysconfig
 import threading
@@ -19,6 +20,9 @@ from typing import Any
 from tokprof.span import NO_FRAMES, Frame, Stack
 
 _PACKAGES = ("site-packages", "dist-packages")
+_SCRIPTS = ("bin", "Scripts")
+_LAUNCHER = 2_000  # bytes; a script that an installer makes for a command is shorter, and ends so:
+_LAUNCHED = re.compile(r"sys\.argv\[0\] = [^\n]+\n\s*sys\.exit\([\w.]+\(\)\)\s*\Z")
 _HIDDEN = ("<frozen", "<attrs", "<__array_function__")
 _LIMIT = 50_000  # call sites kept interned, so that a session of weeks cannot grow without bound
 _ORIGIN = "_tokprof_origin"
@@ -59,14 +63,33 @@ def find_cells() -> None:
 
 
 def is_user_file(file: str) -> bool:
-    """Whether code of `file` was written by the user: not the standard library, no installed package, not tokprof."""
+    """Whether code of `file` was written by the user.
+
+    Not the standard library, an installed package, the script that an installer made to start one, or tokprof.
+    """
     if file.startswith(_HIDDEN):
         return False
     if file.startswith("<"):
         return True
     if file.startswith((_ours, *_library)):
         return False
-    return not any(part in _PACKAGES for part in Path(file).parts)
+    path = Path(file)
+    return not any(part in _PACKAGES for part in path.parts) and not _launches(path)
+
+
+def _launches(path: Path) -> bool:
+    """Whether a file is a command such as ``bin/ipython``; a script of the user's may stand beside it."""
+    if path.name == "__main__.py" and path.parent.suffix.lower() == ".exe":
+        return True
+    if path.suffix == ".py" or path.parent.name not in _SCRIPTS:
+        return False
+    try:
+        if path.stat().st_size > _LAUNCHER:
+            return False
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        return False
+    return _LAUNCHED.search(text) is not None
 
 
 def _kind_of(file: str) -> int:

@@ -54,7 +54,7 @@ test("embedding tokens are named", () => {
   expect(words(3)).toMatchObject({ "Embedding tokens": "unknown" });
   const alone = treeOf({ parent: [-1, 0], kind: [0, 3], embedding: [0, 12], source: [255, 0] });
   expect(title(alone).parts[0]).toBe("12 embedding tokens");
-  expect(whyEmpty(alone, "input")).toBe("These calls have no input.");
+  expect(whyEmpty(alone, "input")).toBe("No input.");
 });
 
 test("an unknown embedding leaves the input of language models exact", () => {
@@ -71,6 +71,17 @@ test("states are told without colour", () => {
 
 test("an empty picture has a reason", () => {
   expect(whyEmpty(tree(), "cost")).toContain("No price is known");
+});
+
+test("what was told to be nothing is not what was not told", () => {
+  // bits of input, output and tokens, and the one of reasoning
+  const [whole, reasoning] = [1 | 2 | 128, 32];
+  const tree = (told: number[], untold: number[]) =>
+    treeOf({ parent: [-1, 0, 0], kind: [0, 2, 2], input: [0, 5, 5], output: [0, 1, 1], source: [255, 0, 3], told: [0, ...told], untold: [0, ...untold] });
+  expect(whyEmpty(tree([whole | reasoning, whole | reasoning], [0, 0]), "reasoning")).toBe("No reasoning tokens.");
+  expect(whyEmpty(tree([whole | reasoning, 0], [0, whole | reasoning]), "reasoning")).toBe("No reasoning tokens in the calls that reported theirs.");
+  expect(whyEmpty(tree([whole, whole], [reasoning, reasoning]), "reasoning")).toBe("The providers did not tell the reasoning tokens of these calls.");
+  expect(whyEmpty(tree([0, 0], [whole | reasoning, whole]), "reasoning")).toBe("The providers did not report tokens for these calls.");
 });
 
 test("a tooltip stays inside the page", () => {

@@ -14,7 +14,7 @@ const PROVENANCE: Readonly<Record<string, string>> = {
   reported: "reported by the provider",
   derived: "derived from what the provider reported",
   estimated: "estimated by a tokenizer",
-  partial: "lower bound: the stream was cut short",
+  partial: "lower bound: cut short, or part of it (hidden reasoning, pictures) cannot be counted",
   missing: "unknown: the provider reported no usage",
 };
 
@@ -212,12 +212,20 @@ export function whyEmpty(tree: Tree, metric: Metric): string {
   if (metric === "cost" && totals.unpriced[0]! > 0) {
     return "No price is known for these calls, so there is no cost to show. tokprof.prices.add(...) sets one.";
   }
-  if (unknownOf(tree, metric, 0) > 0) return "The providers did not report tokens for these calls.";
-  const bit = metric === "cached" || metric === "reasoning" ? 1 << FIGURES.indexOf(metric === "cached" ? "cache_read" : metric) : 0;
-  if (bit && block.untold.some((bits) => bits & bit) && !block.told.some((bits) => bits & bit)) {
-    return `The providers did not tell the ${NOUNS[metric]} of these calls.`;
-  }
-  return `These calls have no ${NOUNS[metric]}.`;
+  if (metric === "time") return "These calls took no time.";
+  const bit = 1 << FIGURES.indexOf(metric === "cached" ? "cache_read" : metric);
+  const [told, untold] = [block.told, block.untold].map((column) => column.some((bits) => bits & bit));
+  const none = `No ${NOUNS[metric]}`;
+  if (told) return untold ? `${none} in the calls that reported theirs.` : `${none}.`;
+  if (untold && anyTold(tree)) return `The providers did not tell the ${NOUNS[metric]} of these calls.`;
+  if (untold || unknownOf(tree, metric, 0) > 0) return "The providers did not report tokens for these calls.";
+  return `${none}.`;
+}
+
+/** Whether any call told its tokens, be it without this or that part of them. */
+function anyTold({ block }: Tree): boolean {
+  const bit = 1 << FIGURES.indexOf("tokens");
+  return block.told.some((bits) => bits & bit);
 }
 
 /** One sentence for a screen reader. */

@@ -7,6 +7,8 @@ export class Tooltip {
   readonly element = h("div", { class: "tp-tooltip", role: "tooltip", "data-testid": "tokprof-tooltip", hidden: true });
   /** What it speaks of; -1 while it is hidden. */
   node = -1;
+  /** While something else lies where it would be. */
+  private muted = false;
 
   constructor() {
     // The top layer is not clipped by the scroll boxes that hosts put around an output.
@@ -15,6 +17,7 @@ export class Tooltip {
 
   /** `content` runs only when the node is another one. */
   show(node: number, anchor: Anchor, content: () => { name: string; facts: readonly Fact[] }): void {
+    if (this.muted) return;
     const { element } = this;
     if (node !== this.node) {
       this.node = node;
@@ -30,6 +33,11 @@ export class Tooltip {
     const { left, top } = place(anchor, { width, height }, { width: innerWidth, height: innerHeight });
     element.style.left = `${left}px`;
     element.style.top = `${top}px`;
+  }
+
+  mute(muted: boolean): void {
+    this.muted = muted;
+    if (muted) this.hide();
   }
 
   hide(): void {

@@ -183,6 +183,7 @@ def test_filters_leave_out_calls_and_say_so(flame: Flame) -> None:
 
 def test_the_breadcrumb_follows_the_zoom_and_leads_back(flame: Flame) -> None:
     crumbs = flame.root.get_by_test_id("tokprof-crumbs")
+    expect(crumbs.get_by_role("button")).to_have_count(0)
     flame.click("chat three", double=True)
     expect(crumbs.get_by_role("button").last).to_have_text("chat three")
     crumbs.get_by_role("button", name="second").click()

@@ -130,3 +130,68 @@ def test_an_empty_profile_is_a_page_that_says_so(page: Page, tmp_path: Path, com
     open_file(page, path)
     page.get_by_test_id("tokprof-root").first.wait_for()
     expect(page.locator("body")).to_contain_text("no model calls")
+
+
+def failing() -> tokprof.Profile:
+    """Long names, and a call that failed."""
+    with tokprof.profile("demo") as prof, tokprof.span("agent", kind="agent"):
+        for at in range(3):
+            name = f"summarize_every_document_of_the_folder_and_rank_them_by_how_well_they_answer_{at}"
+            with tokprof.span(name, kind="tool"), tokprof.span("chat", kind="llm") as step:
+                step.record(model="gpt-5", provider="openai", input_tokens=70_000, output_tokens=900)
+        with pytest.raises(ValueError), tokprof.span("chat", kind="llm") as step:
+            step.record(model="gpt-5", provider="openai")
+            raise ValueError("no")
+    return prof
+
+
+@pytest.mark.parametrize("width", [390, 968, 1200])
+def test_nothing_lies_on_anything_else_at_any_width(page: Page, tmp_path: Path, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    failing().to_html(tmp_path / "p.html")
+    open_file(page, tmp_path / "p.html")
+    flame = Flame(page).wait()
+
+    def box(testid: str) -> dict[str, float]:
+        found = page.get_by_test_id(testid).first.bounding_box()
+        assert found is not None
+        return {**found, "right": found["x"] + found["width"], "bottom": found["y"] + found["height"]}
+
+    card = page.get_by_test_id("tokprof-summary")
+    notes = card.get_by_test_id("tokprof-notes")
+    assert notes.evaluate("(list) => list.scrollHeight <= list.clientHeight")
+    left = box("tokprof-notes")["x"]
+    for button in card.locator("ol button:visible").all():
+        edge = button.bounding_box()
+        assert edge is not None and (width < 640 or edge["x"] + edge["width"] <= left)
+        assert (button.get_attribute("title") or "").startswith("summarize_every_document_of_the_folder_and_rank_them_")
+    share, search = box("tokprof-threshold-value"), page.get_by_test_id("tokprof-dag").get_by_test_id("tokprof-search")
+    found = search.bounding_box()
+    assert found is not None and (found["x"] >= share["right"] or found["y"] >= share["bottom"])
+    whole = flame.root.bounding_box()
+    assert whole is not None
+    page.get_by_test_id("tokprof-show").click()
+    panel = box("tokprof-show-panel")
+    assert panel["y"] >= whole["y"] and panel["bottom"] <= whole["y"] + whole["height"]
+    assert panel["x"] >= whole["x"] and panel["right"] <= whole["x"] + whole["width"]
+    page.keyboard.press("Escape")
+    flame.focus.focus()
+    page.keyboard.press("ArrowDown")
+    expect(flame.root.get_by_test_id("tokprof-tooltip")).to_be_visible()
+    page.keyboard.press("?")
+    expect(flame.root.get_by_test_id("tokprof-tooltip")).to_be_hidden()
+    keys, whole = box("tokprof-keys"), flame.root.bounding_box()
+    assert whole is not None and keys["y"] >= whole["y"] and keys["bottom"] <= whole["y"] + whole["height"]
+    if width == 968:
+        expect(page.get_by_test_id("tokprof-columns-more")).to_have_text("+7")
+        expect(page.get_by_test_id("tokprof-costs").get_by_role("columnheader", name="Errors")).to_be_visible()
+
+
+def test_a_print_shows_what_was_not_scrolled_to(page: Page, tmp_path: Path) -> None:
+    html = failing().to_html(tmp_path / "p.html")
+    (tmp_path / "p.html").write_text(html.replace("<body>", '<body><div style="height:9000px"></div>', 1), "utf-8")
+    open_file(page, tmp_path / "p.html")
+    page.wait_for_timeout(200)
+    expect(page.get_by_test_id("tokprof-canvas")).to_have_count(0)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(page.get_by_test_id("tokprof-canvas")).to_have_count(1)

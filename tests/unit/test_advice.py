@@ -13,6 +13,7 @@ import tokprof
 from tokprof.analysis import thresholds
 from tokprof.meter import prices
 from tokprof.testing import SimulatedProvider
+from tokprof.views.words import usd
 
 from .scenes import PRICED, agent, call
 
@@ -169,6 +170,11 @@ def test_a_smaller_model_for_short_answers(clock: Any) -> None:
     row = the(prof.advice(), "a smaller model would do")
     assert row.change.startswith("try gpt-4o-mini: ")
     assert row.usd == pytest.approx(-prof.reprice("gpt-4o-mini").delta.iloc[1])
+    assert row.change.endswith(f"would cost {usd(row.usd)} less")
+    with tokprof.profile("In[1]") as prof:
+        for _ in range(3):
+            call(clock, 0.1, "gpt-4o", input_tokens=10, output_tokens=1)
+    assert the(prof.advice(), "a smaller model would do").change.endswith("would cost $0.000099 less")
     with tokprof.profile("In[1]") as prof:
         call(clock, 0.1, "gpt-4o", input_tokens=100_000, output_tokens=3)
         call(clock, 0.1, "gpt-4o", input_tokens=100_000, output_tokens=300)

@@ -154,3 +154,17 @@ def test_altair_is_imported_for_a_chart_that_is_shown_and_not_before() -> None:
         "assert 'altair' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_no_chart_offers_to_send_its_data_to_a_site(prof: tokprof.Profile) -> None:
+    for chart in (prof.timeline(), prof.heatmap()):
+        actions = chart._repr_mimebundle_()[VEGA_LITE]["usermeta"]["embedOptions"]["actions"]
+        assert actions == {"export": True, "source": False, "compiled": False, "editor": False}
+
+
+def test_a_heatmap_of_nothing_says_so(clock: Any, frames: Callable[..., None]) -> None:
+    with tokprof.profile("In[1]") as quiet:
+        clock.advance(0.25)
+    chart = quiet.heatmap()
+    assert str(chart) == "tokprof In[1]: no model calls\n250 ms"
+    assert "0 ms each" not in chart.svg

@@ -141,8 +141,23 @@ def test_html_has_bars_and_no_script_and_takes_any_name(
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == page
     assert not {tag for tag, _ in Elements(page).found} & {"script", "iframe"}
     assert "<script" not in page
-    assert "█" * 20 in page and "█" * 10 in page
+    assert f">+{'█' * 10}<" in page and "█" * 11 not in page  # the change, half of the larger side
     assert "▲ +100 (+100%)" in page
+
+
+def test_what_did_not_change_has_no_bar(run: Callable[..., tokprof.Profile]) -> None:
+    page = compare(run("In[3]", plan=10), run("In[3]", plan=10))._repr_html_()
+    assert "█" not in page
+    less = compare(run("In[3]", plan=100), run("In[3]", plan=50))._repr_html_()
+    assert f">−{'█' * 10}<" in less
+
+
+def test_the_picture_names_cells_as_the_other_views_do(run: Callable[..., tokprof.Profile]) -> None:
+    svg = compare(run("In[3]", plan=1000), run("In[3]", plan=1600)).flamegraph().svg
+    assert "<title>In[3]: " in svg and "<title>In[3]:2: " in svg
+    apart = compare(run("In[3]", plan=1000), run("In[8]", line=9, plan=1600)).flamegraph().svg
+    assert "<title>In[3] → In[8]: " in apart
+    assert "(all)" not in svg + apart and "cell" not in svg + apart
 
 
 def test_an_empty_side_and_no_profile(run: Callable[..., tokprof.Profile]) -> None:

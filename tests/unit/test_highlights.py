@@ -146,6 +146,17 @@ def test_the_summary_says_where_its_figures_come_from(clock: Any, frames: Callab
     assert (state["tokens"], state["bound"], state["cost_bound"]) == (401_100, "≥", "≥")
 
 
+def test_a_refused_call_lacks_no_figure(clock: Any, frames: Callable[..., None]) -> None:
+    frames()
+    with tokprof.profile() as prof:
+        for _ in range(3):
+            call(clock, 1, input_tokens=10, output_tokens=1)
+    last = prof.table.spans[-1]
+    last.status, last.http_status, last.source, last.usage = "error", 429, "missing", None
+    prof._recording.changed()
+    assert final_state(prof)["notes"][-1] == "Tokens: 2 reported, 1 refused. Cost: 2 by price list, 1 refused."
+
+
 @pytest.mark.parametrize("limits", [None, {}, {"tokens": 500_000, "cost": 1.0, "seconds": None}])
 def test_a_budget_stands_beside_what_was_used(limits: Any, clock: Any, frames: Callable[..., None]) -> None:
     prof = agent(clock, frames)

@@ -189,3 +189,11 @@ def test_what_is_no_model(clock: Any, model: Any) -> None:
         call(clock, 1, input_tokens=1, output_tokens=1)
     with pytest.raises(ValueError, match="model must be a name"):
         prof.reprice(model)
+
+
+def test_a_model_that_is_not_listed_gets_names_that_are(clock: Any) -> None:
+    with tokprof.profile("In[1]") as prof:
+        call(clock, 1, input_tokens=1000, output_tokens=10)
+    notes = prof.reprice(["gpt-4o-minni", "gpt-4o", "zzzzzz"]).notes
+    assert "no price for gpt-4o-minni: did you mean gpt-4o-mini" in notes.iloc[1]
+    assert "did you mean" not in notes.iloc[2] and notes.iloc[3].endswith("no price for zzzzzz")

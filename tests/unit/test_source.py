@@ -20,7 +20,7 @@ from .test_static import HOSTILE, Elements
 TEXT = """\
 tokprof In[3]: ≥ 401,100 tokens · ≥ $0.0602 · 4 calls · 1 min 04 s
 1 call did not tell all of its tokens: the sums are lower bounds.
-1 call without a known price.
+1 call without a known cost: not all of its tokens are known.
 self: calls that the line makes; total: with those made further in.
 
 In[3] · ≥401,100 tokens · ≥$0.0602 · 4 calls · none of them made here

@@ -185,7 +185,10 @@ def test_groups_by_tag_take_the_tags_of_the_spans_around(prof: tokprof.Profile) 
 
 
 def test_a_wrong_key_names_those_there_are(prof: tokprof.Profile) -> None:
-    with pytest.raises(ValueError, match=r"'modle' is no column to group by; known: agent, tool, cell:line, span_id, .*model.*, tag:NAME"):
+    with pytest.raises(
+        ValueError,
+        match=r"'modle' is no column to group by; known: agent, tool, cell:line, span_id, .*model.*, tag:NAME",
+    ):
         prof.by("modle")
     with pytest.raises(ValueError, match="at least one column"):
         prof.by()
@@ -193,7 +196,10 @@ def test_a_wrong_key_names_those_there_are(prof: tokprof.Profile) -> None:
 
 def test_figures_are_no_groups(prof: tokprof.Profile) -> None:
     for name in ("total_tokens", "cost", "cost_input", "duration_s", "calls"):
-        with pytest.raises(ValueError, match=f"'{name}' is a figure, not something to group by; known: agent, tool, cell:line, span_id, "):
+        with pytest.raises(
+            ValueError,
+            match=f"'{name}' is a figure, not something to group by; known: agent, tool, cell:line, span_id, ",
+        ):
             prof.by(name)
     for wrong in ("tags", 3, None):
         with pytest.raises(ValueError, match="is no column to group by"):
@@ -308,7 +314,11 @@ def test_a_big_profile_keeps_its_books(clock: Any, frames: Callable[..., None]) 
 def test_groups_by_where_calls_stand(clock: Any, frames: Callable[..., None]) -> None:
     frames("In[2]:5 plan", "In[2]:9 ask")
     with tokprof.profile() as made:
-        with tokprof.span("outer", kind="agent"), tokprof.span("inner", kind="agent"), tokprof.span("find", kind="tool"):
+        with (
+            tokprof.span("outer", kind="agent"),
+            tokprof.span("inner", kind="agent"),
+            tokprof.span("find", kind="tool"),
+        ):
             call(clock, 1, input_tokens=10, output_tokens=0)
         call(clock, 1, input_tokens=3, output_tokens=0)
     by_agent = made.by("agent")

@@ -16,7 +16,7 @@ from .scenes import agent, call, retrieval
 TREE = """\
 tokprof In[3]: ≥ 401,100 tokens · ≥ $0.0602 · 4 calls · 1 min 04 s
 1 call did not tell all of its tokens: the sums are lower bounds.
-1 call without a known price.
+1 call without a known cost: not all of its tokens are known.
 
     tokens    %       cost calls       time
   ≥401,100 100%  ≥$0.06018     4 1 min 04 s  In[3]
@@ -129,3 +129,35 @@ def test_marks_that_cannot_be_seen_are_replaced(mark: str) -> None:
 
 def test_long_names_are_cut() -> None:
     assert clean("x" * 1_000_000) == "x" * 119 + "…"
+
+
+def test_a_refused_call_lacks_neither_price_nor_tokens(clock: Any, frames: Callable[..., None]) -> None:
+    frames()
+    with tokprof.profile("In[1]") as prof:
+        call(clock, 1, input_tokens=1000, output_tokens=0)
+        for _ in range(2):
+            with pytest.raises(ValueError), tokprof.span("chat", kind="llm") as step:
+                step.record(model="home-made-7b")
+                assert step.span is not None
+                step.span.http_status = 429
+                raise ValueError
+    totals = prof.totals
+    assert (totals.unpriced_calls, totals.unknown_calls) == (0, 0)
+    assert totals.cost_sources == {"priced": 1, "refused": 2}
+    assert totals.provenance == {"reported": 1, "refused": 2}
+    for view in (str(prof), prof.snapshot(), prof.to_markdown()):
+        assert "missing" not in view and "without a known" not in view
+    assert "| Cost refused | 2 calls |" in prof.to_markdown()
+
+
+def test_a_price_that_is_known_is_not_said_to_be_unknown(clock: Any, frames: Callable[..., None]) -> None:
+    frames()
+    with tokprof.profile("In[1]") as prof:
+        call(clock, 1, input_tokens=1000)
+    assert "cost unknown" in str(prof) and "price" not in str(prof)
+    assert "1 call without a known cost: not all of its tokens are known." in str(prof)
+    with tokprof.profile("In[2]") as prof:
+        call(clock, 1, input_tokens=1000)
+        call(clock, 1, "home-made-7b", input_tokens=1000, output_tokens=1)
+    assert (prof.totals.unpriced_calls, prof.totals.uncounted_calls) == (2, 1)
+    assert "1 call without a known price." in str(prof)

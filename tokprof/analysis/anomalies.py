@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tokprof.analysis.books import COST, FIGURES, books
+from tokprof.money import usd
 from tokprof.span import Span
 from tokprof.table import Table
 
@@ -38,7 +39,7 @@ _WORDS: dict[str, Callable[[float], str]] = {
     "input": lambda value: f"{value:,.0f} input tokens",
     "output": lambda value: f"{value:,.0f} output tokens",
     "time": lambda value: f"{value:,.3g} seconds",
-    "cost": lambda value: f"${value:.3g}",
+    "cost": usd,
 }
 _BOTH_WAYS = ("input", "output")
 

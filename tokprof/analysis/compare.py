@@ -131,6 +131,8 @@ class Merged:
     ----------
     parent, depth : list of int
     keys : list of Key
+    names : list of str
+        As the profiles have them; where each side has another, both: ``In[2]:3 → In[4]:3``.
     total, own : Difference
         At or below a node, and of the node itself.
     """
@@ -138,6 +140,7 @@ class Merged:
     parent: list[int]
     depth: list[int]
     keys: list[Key]
+    names: list[str]
     total: Difference
     own: Difference
 
@@ -153,14 +156,16 @@ def merge(before: Sequence[Tree], after: Sequence[Tree]) -> Merged:
     lines = [{_line(tree, node) for tree in side for node in range(len(tree)) if _line(tree, node)} for side in sides]
     exact = lines[0] == lines[1]
     places: dict[tuple[int, Key], int] = {}  # by the place of the parent
+    called: tuple[dict[int, str], dict[int, str]] = ({}, {})  # by place, as each side says it
     found: list[list[tuple[Floats, Floats, list[int]]]] = []
-    for side in sides:
+    for side, said in zip(sides, called, strict=True):
         runs = []
         for tree in side:
             mine: list[int] = []
             for node, up in enumerate(tree.parent):
                 slot = (-1, _ROOT) if up < 0 else (mine[up], _key(tree, node, exact))
                 mine.append(places.setdefault(slot, len(places)))
+                said.setdefault(mine[-1], _said(tree, node, exact))
             total, own = _values(tree, tree.total, tree.evidence), _values(tree, tree.own, tree.own_evidence)
             runs.append((total, own, mine))
         found.append(runs)
@@ -178,7 +183,8 @@ def merge(before: Sequence[Tree], after: Sequence[Tree]) -> Merged:
             np.add.at(sums[0, side_at, run_at], new[mine], total)
             np.add.at(sums[1, side_at, run_at], new[mine], own)
     made = [Difference(keys, each[0, : len(before)], each[1, : len(after)]) for each in sums]
-    return Merged(parents, depth, keys, made[0], made[1])
+    names = [" → ".join(dict.fromkeys(said[old] for said in called if old in said)) for old in order]
+    return Merged(parents, depth, keys, names, made[0], made[1])
 
 
 def tree_frame(merged: Merged) -> pd.DataFrame:
@@ -253,6 +259,12 @@ def _line(tree: Tree, node: int) -> str | None:
         return None
     file, _, line = tree.where[node].rpartition(":")
     return f"{'cell' if file.startswith('In[') else file}:{line}"
+
+
+def _said(tree: Tree, node: int, exact: bool) -> str:
+    """Name of a node as the views of one profile have it; without the line where several are one."""
+    name = tree.name[node]
+    return name if exact or _line(tree, node) is None else name.rpartition(":")[0]
 
 
 _ROOT: Key = ("(all)", "profile", "")

@@ -17,6 +17,7 @@ from tokprof.analysis.anomalies import Who
 from tokprof.analysis.books import COST, SPENT, Books, books, embeds, refused
 from tokprof.analysis.repeats import Prompt, prompt_of
 from tokprof.analysis.reprice import repriced
+from tokprof.money import usd
 from tokprof.span import Span
 from tokprof.table import Table
 
@@ -209,7 +210,7 @@ def cheaper(calls: Calls) -> Iterator[Finding]:
             yield Finding(
                 "a smaller model would do",
                 f"{len(answered)} answers of {model} in {who} have {limit.SHORT_OUTPUT} tokens or fewer",
-                f"try {other}: the same tokens would cost ${saved:.3g} less",
+                f"try {other}: the same tokens would cost {usd(saved)} less",
                 answered,
                 calls.tokens(answered),
                 saved,

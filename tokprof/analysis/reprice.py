@@ -11,6 +11,7 @@ import numpy as np
 
 from tokprof.analysis.books import COST, SPENT, TOKEN_NAMES, Books, books, embeds, refused
 from tokprof.analysis.repeats import LEAST, Repeat, prompt_of, repeats
+from tokprof.meter.listed import alike
 from tokprof.meter.prices import price
 from tokprof.span import Span, Usage
 from tokprof.table import Table
@@ -207,10 +208,23 @@ def _say(table: Table, made: Repriced, model: str | None, batch: bool, told: int
         what = f"of {model}" if model else "of their models"
         tier = " in the tier batch" if batch else ""
         made.notes.append(f"{missing} of {len(made.rows)} calls without a known price {what}{tier}, or without usage")
+    if model is not None and not batch and _unlisted(table, made):
+        near = alike(model)
+        made.notes.append(f"no price for {model}" + (f": did you mean {' or '.join(near)}?" if near else ""))
     if told:
         made.notes.append(f"{told} calls told their cost; here they have the price of the list")
     if summed_up:
         made.notes.append(f"{summed_up} steps with what the calls below them do not account for")
+
+
+def _unlisted(table: Table, made: Repriced) -> bool:
+    """Whether of all calls that told their tokens none got a price."""
+    told = [
+        math.isnan(cost)
+        for row, usage, cost in zip(made.rows, made.usages, made.costs, strict=True)
+        if usage.total_tokens is not None and not embeds(table.spans[row]) and not refused(table.spans[row])
+    ]
+    return bool(told) and all(told)
 
 
 def _row(table: Table, kept: Books, name: str, provider: str | None, made: Repriced) -> dict[str, object]:

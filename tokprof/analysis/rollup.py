@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokprof.analysis.books import COST, FIGURES, SPENT, TOKEN_NAMES, TOKENS, Evidence, books
+from tokprof.analysis.books import COST, FIGURES, SPENT, TOKEN_NAMES, TOKENS, Evidence, books, refused
 from tokprof.span import TOKEN_FIELDS
 from tokprof.table import SCHEMA, Table, encodable
 
@@ -35,8 +35,11 @@ class Totals:
         USD, of the calls whose price is known.
     unpriced_calls : int
         Calls without a known cost, without those that were refused.
+    uncounted_calls : int
+        Those of `unpriced_calls` of which not all tokens are known; the others have no known price.
     cost_sources : dict of str to int
-        Number of calls by where their cost comes from: ``reported``, ``priced``, ``custom``, ``cached``, ``missing``.
+        Number of calls by where their cost comes from: ``reported``, ``priced``, ``custom``, ``cached``, ``missing``,
+        or ``refused``: nothing was billed.
     cost_coverage : float
         Share of the calls whose whole cost is in `cost`, from 0 to 1, without those that were refused; where it is
         less than 1, more was spent than `cost`.
@@ -44,7 +47,7 @@ class Totals:
         From the start of the profile to its end.
     provenance : dict of str to int
         Number of calls by where their usage comes from: ``reported``, ``derived``, ``estimated``, ``partial``,
-        ``missing``.
+        ``missing``, or ``refused``: nothing was used.
     unknown_calls : int
         Calls that may have spent tokens nobody told of: ``missing`` or ``partial``, without those that were refused.
     unkept_calls : int
@@ -63,6 +66,7 @@ class Totals:
     reasoning_tokens: int = 0
     cost: float = 0.0
     unpriced_calls: int = 0
+    uncounted_calls: int = 0
     cost_sources: dict[str, int] = field(default_factory=dict)
     cost_coverage: float = 1.0
     seconds: float = 0.0
@@ -94,8 +98,10 @@ def totals(table: Table) -> Totals:
     provenance: Counter[str] = Counter()
     cost_sources: Counter[str] = Counter()
     for row in np.flatnonzero(kept.call).tolist():
-        provenance[table.spans[row].source or "missing"] += table.spans[row].count
-        cost_sources[table.cost_sources[row] or "missing"] += table.spans[row].count
+        span = table.spans[row]
+        nothing = "refused" if refused(span) else "missing"
+        for counts, source in ((provenance, span.source), (cost_sources, table.cost_sources[row])):
+            counts[nothing if source in (None, "missing") else source] += span.count
     root = table.spans[0] if len(table) else None
     return Totals(
         calls=calls,
@@ -105,6 +111,7 @@ def totals(table: Table) -> Totals:
         total_tokens=sum(list(tokens.values())[SPENT]),
         cost=float(used[COST]),
         unpriced_calls=unpriced,
+        uncounted_calls=int(kept.weight[kept.unpriced & kept.unknown].sum()),
         cost_sources=dict(cost_sources),
         cost_coverage=int(kept.weight[told & ~untold].sum()) / billed if billed else 1.0,
         seconds=table.duration(root) if root else 0.0,

@@ -12,10 +12,43 @@ from tokprof.meter.texts import answer
 from tokprof.span import Exchange
 
 _WORDS = frozenset(
-    ["model", "type", "effort", "summary", "verbosity", "tool_choice", "service_tier", "reasoning_effort", "response_format", "truncation", "mode", "speed", "encoding_format", "size", "quality", "style", "voice", "format"]
+    [
+        "model",
+        "type",
+        "effort",
+        "summary",
+        "verbosity",
+        "tool_choice",
+        "service_tier",
+        "reasoning_effort",
+        "response_format",
+        "truncation",
+        "mode",
+        "speed",
+        "encoding_format",
+        "size",
+        "quality",
+        "style",
+        "voice",
+        "format",
+    ]
 )
 _NESTED = frozenset(
-    ["reasoning", "thinking", "generationConfig", "generation_config", "inferenceConfig", "options", "stream_options", "response_format", "text", "format", "tool_choice", "thinkingConfig", "thinking_config"]
+    [
+        "reasoning",
+        "thinking",
+        "generationConfig",
+        "generation_config",
+        "inferenceConfig",
+        "options",
+        "stream_options",
+        "response_format",
+        "text",
+        "format",
+        "tool_choice",
+        "thinkingConfig",
+        "thinking_config",
+    ]
 )
 
 PREVIEW = 500

@@ -172,6 +172,16 @@ def tariff(model: str | None, request_model: str | None, provider: str | None, t
     return None
 
 
+def alike(model: str, most: int = 3) -> list[str]:
+    """Give names in the list that are close to one that is not in it, closest first."""
+    from difflib import get_close_matches
+
+    from genai_prices.data_snapshot import get_snapshot
+
+    names = {entry.id for maker in get_snapshot().providers for entry in maker.models}
+    return [] if model in names else get_close_matches(model, sorted(names), most, 0.7)
+
+
 def _tier(tier: str | None, provider: str | None) -> str | None:
     if tier is None or tier.lower() in _STANDARD or (provider, tier.lower()) in _SAME:
         return None

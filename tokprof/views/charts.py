@@ -147,6 +147,8 @@ def heatmap(title: str, table: Table, totals: Totals, rows: str | Sequence[str],
         amounts = amounts * grid.length
     keys = ", ".join(str(name) for name in found.index.names[:-1])
     head = f"{clean(title)}: {_UNITS[metric]} by {clean(keys)}, in {seconds(grid.length)} each"
+    if not totals.calls:
+        head = f"{clean(title)}: no model calls"
     picture = plot.Heat(head, doubts(totals), grid.ends, grid.length, names, amounts, _UNITS[metric], _short(metric))
 
     def make() -> Any:
@@ -162,7 +164,7 @@ def heatmap(title: str, table: Table, totals: Totals, rows: str | Sequence[str],
             for name, each in zip(names, amounts, strict=True)
         ]
     else:
-        said.append(" · ".join(summary(totals)))
+        said.append(" · ".join(summary(totals)) if totals.calls else seconds(totals.seconds))
     return Chart("\n".join(said), plot.heat(picture, _WIDTH, _ROW), make)
 
 

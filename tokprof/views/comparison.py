@@ -169,7 +169,8 @@ class Comparison:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        parts = [f"<p><b>{escape(self._title())}</b></p>", *(f"<p>{escape(note)}</p>" for note in self._notes())]
+        head = [f"<b>{escape(self._title())}</b>", *map(escape, self._notes())]
+        parts = [f"<p>{'<br>'.join(head)}</p>"]
         parts.append(_html("", self.totals))
         picture = base64.b64encode(self.flamegraph().svg.encode()).decode()
         parts.append(
@@ -245,7 +246,7 @@ def _html(title: str, frame: pd.DataFrame) -> str:
     for name, row in frame.iterrows():
         largest = float(np.nanmax([row["before"], row["after"], 0.0]))
         rows.append(_row(str(name), str(name), row, largest))
-    return _table([title, "before", "", "after", "", "change"], rows)
+    return _table([title, "before", "after", "change", ""], rows)
 
 
 def _grouped(frame: pd.DataFrame, key: str) -> str:
@@ -254,27 +255,32 @@ def _grouped(frame: pd.DataFrame, key: str) -> str:
     largest = float(np.nanmax([frame["tokens"][["before", "after"]].to_numpy(float).max(initial=0), 0.0]))
     for name, row in frame.head(_ROWS).iterrows():
         label = "(unknown)" if name is None or name != name else clean(str(name).rpartition("<locals>.")[2])
+        label = "(not in a function)" if label == "<module>" else label
         cost = _figures("cost", row["cost"])
         rows.append(_row(label, "tokens", row["tokens"], largest) + f"<td{_RIGHT}>{escape(cost[2])}</td>")
     hidden = len(frame) - _ROWS
     more = f"<p>… {hidden:,} more</p>" if hidden > 0 else ""
-    return _table([f"by {key}", "before", "", "after", "", "change of tokens", "of cost"], rows) + more
+    return _table([f"by {key}", "before", "after", "change of tokens", "", "of cost"], rows) + more
 
 
 def _row(label: str, measure: str, row: Any, largest: float) -> str:
     before, after, change = _figures(measure, row)
     cells = [f"<td>{escape(label)}</td>"]
-    for text, value in ((before, row["before"]), (after, row["after"])):
-        cells.append(f"<td{_RIGHT}>{escape(text)}</td><td>{_bar(float(value), largest)}</td>")
-    return "".join(cells) + f"<td{_RIGHT}>{escape(change)}</td>"
+    cells += [f"<td{_RIGHT}>{escape(text)}</td>" for text in (before, after, change)]
+    return "".join(cells) + f"<td{_LEFT}>{_bar(float(row['delta']), largest)}</td>"
 
 
-def _bar(value: float, largest: float) -> str:
-    """A bar of characters: sanitizers drop styles."""
-    return "" if math.isnan(value) or largest <= 0 else "█" * max(round(value / largest * _BAR), value > 0)
+def _bar(delta: float, largest: float) -> str:
+    """A bar as long as the change, of characters: sanitizers may drop styles, and with them its colour."""
+    if math.isnan(delta) or not delta or largest <= 0:
+        return ""
+    sign, colour = ("+", _MORE) if delta > 0 else ("−", _LESS)
+    length = max(round(abs(delta) / largest * _BAR), 1)
+    return f'<span style="color:{colour}">{sign}{"█" * length}</span>'
 
 
-_RIGHT = ' style="text-align:right"'
+_MORE, _LESS = "#d55e00", "#2f86c0"  # 3 : 1 at least on white and on black
+_RIGHT, _LEFT = ' style="text-align:right"', ' style="text-align:left"'
 
 
 def _table(head: Sequence[str], rows: Sequence[str]) -> str:

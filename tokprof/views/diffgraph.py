@@ -60,7 +60,7 @@ def render(merged: Merged, measure: str, write: Callable[[float], str]) -> str:
         if weight[node] * scale < _SMALLEST or depth >= _DEPTH:
             continue
         deepest = max(deepest, depth)
-        name, _, where = merged.keys[node]
+        name, where = merged.names[node], merged.keys[node][2]
         said, fill = _change(float(before[node]), float(after[node]), write)
         boxes.append(_box(left[node], depth * _ROW, weight[node] * scale, fill, f"{clean(name)} {where}".strip(), said))
     height = (deepest + 1) * _ROW

@@ -25,8 +25,9 @@ SNAPSHOT_NODES = 20_000
 PAGE_NODES = 200_000
 """Nodes of the call tree that a page of its own holds at most."""
 
-# What a front end asks of its model. A view is mounted when it is first seen: a snapshot is hidden while the widget
-# lives, and an element that is not shown has no size to draw in. Who sends learns that nobody listens.
+# What a front end asks of its model. A view is mounted when it comes near the window, or the page is printed: a
+# snapshot is hidden while the widget lives, and an element that is not shown has no size to draw in. Who sends learns
+# that nobody listens.
 _SHIM = """
 const plain = async (text) => {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -59,14 +60,19 @@ const wake = async (root) => {
 };
 for (const root of document.querySelectorAll("[data-tokprof]:not([data-tokprof-seen])")) {
   root.dataset.tokprofSeen = "";
-  new IntersectionObserver((entries, observer) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
+  const seen = () => {
     observer.disconnect();
+    removeEventListener("beforeprint", printed);
     wake(root).catch((error) => {
       for (const view of root.querySelectorAll(":scope > .tokprof-view")) view.remove();
       console.warn("tokprof:", error);
     });
-  }).observe(root);
+  };
+  const printed = () => { if (root.getClientRects().length > 0) seen(); };
+  const near = (entries) => { if (entries.some((entry) => entry.isIntersecting)) seen(); };
+  const observer = new IntersectionObserver(near, { rootMargin: "4000px 0px" });
+  observer.observe(root);
+  addEventListener("beforeprint", printed);
 }
 """
 
@@ -164,6 +170,7 @@ def document(title: str, body: str) -> str:
         "body>table th{text-align:right}body>table th:first-child{text-align:left}"
         "body>table th,body>table td{padding:.2rem .7rem;"
         "border-bottom:1px solid color-mix(in srgb,CanvasText 15%,Canvas)}"
-        ".tokprof-view{margin:0 0 1rem}</style>"
+        "@media (scripting:enabled){.tokprof-alive:empty{min-height:90vh}}"
+        ".tokprof-view{margin:0 0 1rem}@media print{.tokprof-view{break-inside:avoid}}</style>"
         f"</head><body>{body}</body></html>"
     )

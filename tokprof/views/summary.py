@@ -11,7 +11,6 @@ import traitlets
 
 from tokprof.analysis.highlights import SPENDERS, highlights
 from tokprof.analysis.pulse import pulse
-from tokprof.analysis.rollup import Totals
 from tokprof.analysis.spenders import Spender
 from tokprof.analysis.tally import Tally
 from tokprof.views import STATIC
@@ -21,6 +20,7 @@ from tokprof.views.words import clean, count, seconds, tokens
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tokprof.analysis.rollup import Totals
     from tokprof.profile import Profile
     from tokprof.recorder import Recording
 
@@ -85,9 +85,9 @@ def final_state(profile: Profile) -> dict[str, Any]:
 
 def provenance(totals: Totals) -> str:
     """Say where the figures come from: ``Tokens: 9 reported, 2 estimated. Cost: all by price list``."""
-    usage = _listed(totals.provenance, {}, ("reported", "derived", "estimated", "partial", "missing"))
+    usage = _listed(totals.provenance, {}, ("reported", "derived", "estimated", "partial", "missing", "refused"))
     names = {"priced": "by price list", "custom": "by your prices", "cached": "from a cache", "missing": "unknown"}
-    cost = _listed(totals.cost_sources, names, ("reported", *names))
+    cost = _listed(totals.cost_sources, names, ("reported", *names, "refused"))
     return f"Tokens: {usage}. Cost: {cost}."
 
 

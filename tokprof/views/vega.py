@@ -94,9 +94,11 @@ def heatmap(picture: Heat, width: int, row: int) -> Any:
 def _dressed(chart: Any, picture: Area | Heat, width: int, height: int) -> Any:
     """Transparent, with ink that reads on light and on dark: a saved chart does not know where it will be seen."""
     quiet = {"labelColor": INK, "titleColor": INK, "titleFontWeight": "normal"}
+    # the editor is a site of others: a chart must not offer to send its data there
+    actions = {"export": True, "source": False, "compiled": False, "editor": False}
     title = altair.TitleParams(picture.title, subtitle=picture.notes, anchor="start", fontSize=13)
     return (
-        chart.properties(width=width, height=height, title=title)
+        chart.properties(width=width, height=height, title=title, usermeta={"embedOptions": {"actions": actions}})
         .configure(background="transparent")
         .configure_view(stroke=None)
         .configure_axis(**quiet, domainColor=INK, tickColor=INK, gridColor=INK, gridOpacity=0.25)

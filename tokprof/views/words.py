@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from tokprof.analysis.rollup import Totals
+from tokprof.money import usd, usd_places
+
+__all__ = [
+    "bounded",
+    "clean",
+    "count",
+    "doubts",
+    "seconds",
+    "spent",
+    "summary",
+    "tokens",
+    "usd",
+    "usd_places",
+]
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
@@ -27,22 +40,6 @@ def spent(total: float, embedding: float, bound: str = "") -> str:
     if not round(embedding):
         return f"{figure} tokens"
     return f"{figure} embedding tokens" if embedding == total else f"{figure} tokens ({tokens(embedding)} embedding)"
-
-
-def usd(amount: float, places: int | None = None) -> str:
-    """``$0.0123``: as many places as an amount of money needs to say something, or as many as its column has."""
-    if 0 < amount < 0.0000005:
-        return "<$0.000001"
-    if places is not None:
-        return f"${amount:,.{places}f}"
-    if 0 < amount < 0.01:
-        return f"${amount:.6f}".rstrip("0")
-    return f"${amount:,.4f}" if amount < 1 else f"${amount:,.2f}"
-
-
-def usd_places(amounts: Iterable[float]) -> int:
-    """Decimals of a column of money: as many as the amount that needs most, so that all line up."""
-    return max((len(usd(amount).rpartition(".")[2]) for amount in amounts if amount > 0), default=4)
 
 
 def bounded(figure: str, bound: str, space: str = "") -> str:
@@ -83,7 +80,7 @@ def summary(totals: Totals) -> list[str]:
         lower = totals.unpriced_calls or totals.provenance.get("partial")
         parts.append(f"{'≥ ' if lower else ''}{usd(totals.cost)}")
     elif totals.unpriced_calls:
-        parts.append("price unknown")
+        parts.append("price unknown" if totals.unpriced_calls > totals.uncounted_calls else "cost unknown")
     parts.append(count(totals.calls, "call"))
     if totals.errors:
         parts.append(f"{totals.errors} failed")
@@ -102,6 +99,9 @@ def doubts(totals: Totals) -> list[str]:
         said.append(f"{count(missing, 'call')} did not tell all of {whose} tokens: the sums are lower bounds.")
     if estimated := totals.provenance.get("estimated", 0):
         said.append(f"{count(estimated, 'call')} estimated by a tokenizer.")
-    if totals.unpriced_calls:
-        said.append(f"{count(totals.unpriced_calls, 'call')} without a known price.")
+    if unlisted := totals.unpriced_calls - totals.uncounted_calls:
+        said.append(f"{count(unlisted, 'call')} without a known price.")
+    if uncounted := totals.uncounted_calls:
+        whose = "its" if uncounted == 1 else "their"
+        said.append(f"{count(uncounted, 'call')} without a known cost: not all of {whose} tokens are known.")
     return said

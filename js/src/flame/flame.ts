@@ -124,7 +124,9 @@ export class Flame implements View {
     watchTheme(() => this.readTheme(), signal);
     this.element.addEventListener("keydown", (event) => this.key(event), { signal });
     this.element.addEventListener("focusout", () => this.stage.tooltip.hide(), { signal });
-    this.element.addEventListener("pointerdown", () => this.help.toggle(false), { signal });
+    this.element.addEventListener("pointerdown", (event) => {
+      if (!event.composedPath().includes(this.help.element)) this.toggleHelp(false);
+    }, { signal });
   }
 
   private get tree(): Tree {
@@ -206,7 +208,7 @@ export class Flame implements View {
       case "reset":
         return this.reset();
       case "escape":
-        if (!this.help.element.hidden) return this.help.toggle(false);
+        if (!this.help.element.hidden) return this.toggleHelp(false);
         if (!stage.camera.isWhole) return stage.camera.showAll();
         if (this.orders.order === "sandwich") return this.setOrder(this.before);
         if (this.match) return this.reset();
@@ -234,7 +236,7 @@ export class Flame implements View {
       case "detail":
         return this.toggleDetail();
       case "help":
-        return this.help.toggle();
+        return this.toggleHelp();
       default:
         this.goTo(walk(this.tree, this.selection, command, (n) => isShown(this.tree, this.layout, n)), false);
     }
@@ -273,6 +275,13 @@ export class Flame implements View {
     if (id) this.element.setAttribute("aria-activedescendant", id);
     else this.element.removeAttribute("aria-activedescendant");
     this.stage.draw();
+  }
+
+  private toggleHelp(open?: boolean): void {
+    const { element } = this.help;
+    if (element.matches(":focus")) this.element.focus({ preventScroll: true });
+    this.help.toggle(open);
+    this.stage.tooltip.mute(!element.hidden);
   }
 
   private toggleDetail(): void {
@@ -455,7 +464,8 @@ export class Flame implements View {
     const notes: string[] = [];
     if (orders.order === "sandwich") notes.push("callers above, callees below · Esc leaves");
     if (orders.isNarrowed) notes.push(`${integer(tree.totals.calls[0] ?? 0)} of ${integer(orders.base.totals.calls[0] ?? 0)} calls shown`);
-    this.crumbs.render(tree, pathTo(tree, this.layout, view), notes.join(" · "));
+    const path = this.stage.camera.isWhole ? [] : pathTo(tree, this.layout, view);
+    this.crumbs.render(tree, path, notes.join(" · "));
   }
 
   private resized(): void {

@@ -21,7 +21,7 @@ const KEYS: readonly (readonly [string, string])[] = [
 ];
 
 export class Help {
-  readonly element = h("div", { class: "tp-keys", role: "note", "aria-label": "Keys", "data-testid": "tokprof-keys", hidden: true },
+  readonly element = h("div", { class: "tp-keys", role: "note", "aria-label": "Keys", "data-testid": "tokprof-keys", tabindex: 0, hidden: true },
     h("dl", {}, ...KEYS.map(([key, what]) => h("div", { class: "tp-fact" }, h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)))));
 
   toggle(open = this.element.hidden): void {

@@ -1,6 +1,8 @@
 // A button with a panel below it; Escape and a click elsewhere close it.
 import { h } from "../dom.ts";
 
+const EDGE = 8;
+
 export class Menu {
   readonly element: HTMLElement;
   readonly panel: HTMLElement;
@@ -31,10 +33,19 @@ export class Menu {
     this.panel.hidden = !open;
     this.button.setAttribute("aria-expanded", String(open));
     if (!open) return;
-    // To the left where the window ends on the right.
-    this.panel.style.left = "0";
-    const over = this.panel.getBoundingClientRect().right - document.documentElement.clientWidth + 8;
-    if (over > 0) this.panel.style.left = `${-over}px`;
-    this.panel.querySelector<HTMLElement>("input, button, select")?.focus();
+    this.place();
+    this.panel.querySelector<HTMLElement>("input, button, select")?.focus({ preventScroll: true });
+  }
+
+  /** Inside the widget, which cuts off what reaches beyond it; over the button where there is too little room below. */
+  private place(): void {
+    const { style } = this.panel;
+    style.cssText = "";
+    const around = (this.element.closest(".tokprof") ?? this.element).getBoundingClientRect();
+    style.maxHeight = `${around.height - 2 * EDGE}px`;
+    const { left, top, right, bottom } = this.panel.getBoundingClientRect();
+    const over = (by: number, room: number) => Math.max(0, Math.min(by + EDGE, room - EDGE));
+    const width = Math.min(around.right, document.documentElement.clientWidth);
+    style.translate = `${-over(right - width, left - around.left)}px ${-over(bottom - around.bottom, top - around.top)}px`;
   }
 }

@@ -53,6 +53,7 @@ export class SummaryCard {
 
   show(state: State): void {
     set(this.title, state.title);
+    this.title.title = state.title;
     for (const { key, value, unit, tone } of figures(state)) {
       const figure = this.figures.get(key)!;
       set(figure.value, value);
@@ -136,7 +137,7 @@ class Slot {
     set(this.name, spender.name);
     set(this.where, [spender.what, place].filter(Boolean).join(" · "));
     set(this.figure, spent(spender));
-    this.button.title = `${spender.name} (${spender.what})`;
+    this.button.title = `${spender.name} (${[spender.what, place].filter(Boolean).join(", ")})`;
   }
 
   mark(selection: Selection): void {

@@ -1,6 +1,7 @@
 // Which columns are shown: those that find room, or the reader's own choice.
 import type { Column } from "./columns.ts";
 import { h } from "../dom.ts";
+import { plural } from "../format.ts";
 
 export class Chooser {
   /** Opens the panel. */
@@ -22,7 +23,11 @@ export class Chooser {
     }, { signal });
   }
 
-  render(columns: readonly Column[], shown: readonly Column[], chosen: boolean): void {
+  /** `more` columns have something to say and found no room. */
+  render(columns: readonly Column[], shown: readonly Column[], chosen: boolean, more: number): void {
+    const hint = more > 0 ? `${plural(more, "more column")} found no room` : "";
+    this.button.replaceChildren("Columns", ...(more > 0 ? [h("span", { class: "tp-plenty", "data-testid": "tokprof-columns-more" }, `+${more}`)] : []));
+    this.button.title = hint;
     const focused = this.panel.querySelector<HTMLInputElement>(":focus")?.value;
     const ids = new Set(shown.map((column) => column.id));
     const groups = [...new Set(columns.map((column) => column.group))];

@@ -181,8 +181,8 @@ export const COLUMNS: readonly Column[] = [
     text: (sums) => (sums.rest ? "?" : seconds(sums.time)),
     tells: () => true,
   },
-  count("errors", "Errors", "✕", "Calls that failed or were cancelled", 8.5),
-  count("retries", "Retries", "↻", "Calls that were a second or later attempt", 8.6),
+  count("errors", "Errors", "✕", "Calls that failed or were cancelled", 3.5),
+  count("retries", "Retries", "↻", "Calls that were a second or later attempt", 3.6),
   {
     id: "source", title: "Counted", group: "Calls", hint: "Where the tokens come from", width: 150, rank: 23, words: true,
     value: ({ sources }) => sources.reduce((worst, calls, at) => (calls > 0 ? at : worst), -1),
@@ -205,6 +205,12 @@ export function widened(column: Column, scale: Scale): Column {
   if (column.bar || column.words) return column;
   const width = Math.max(column.width, Math.ceil(column.text(scale.all, scale).length * 7.7) + 20);
   return width === column.width ? column : { ...column, width };
+}
+
+/** How many columns have something to say and are not among those shown. */
+export function unshown(columns: readonly Column[], all: Sums, shown: readonly Column[]): number {
+  const ids = new Set(shown.map((column) => column.id));
+  return columns.filter((column) => column.tells(all) && !ids.has(column.id)).length;
 }
 
 /** The columns that find room and have something to say, in their order. */

@@ -2,7 +2,7 @@
 import type { Block } from "../border.ts";
 import { includes, NOTHING, sameSelection, selectionOf, type Selection } from "../bus.ts";
 import { Chooser } from "./chooser.ts";
-import { COLUMNS, firstWidth, fitting, placesFor, widened, type Column, type Scale } from "./columns.ts";
+import { COLUMNS, firstWidth, fitting, placesFor, unshown, widened, type Column, type Scale } from "./columns.ts";
 import { copyText, markdown, tsv } from "../clipboard.ts";
 import { DetailPanel, say } from "../detail.ts";
 import { h } from "../dom.ts";
@@ -434,7 +434,7 @@ export class Costs implements View {
     this.columns = columns;
     const first = { id: NAME, title: this.keys.map(keyName).join(" / "), hint: "Name", width: firstWidth(room || 800, columns) };
     this.grid.setColumns([first, ...columns]);
-    this.chooser.render(COLUMNS, columns, chosen !== null);
+    this.chooser.render(COLUMNS, columns, chosen !== null, chosen ? 0 : unshown(COLUMNS, this.all, columns));
     this.relist();
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { COLUMNS, firstWidth, fitting, placesFor, usd, widened } from "./columns.ts";
+import { COLUMNS, firstWidth, fitting, placesFor, unshown, usd, widened } from "./columns.ts";
 import { treeOf } from "../fixture.ts";
 import { buildLedger, CALL } from "./ledger.ts";
 import { Lines, NAME, type Order } from "./lines.ts";
@@ -52,6 +52,9 @@ test("columns with nothing to say give their room to others", () => {
   const ids = (room: number) => fitting(COLUMNS, all, room).map((column) => column.id);
   expect(ids(400)).toEqual(["calls", "tokens", "cost"]);
   expect(ids(3000)).toEqual(["calls", "tokens", "tokens_share", "input", "output", "cost", "cost_share", "cost_unsplit", "p50", "p95", "p99", "time", "source"]);
+  expect([400, 3000].map((room) => unshown(COLUMNS, all, fitting(COLUMNS, all, room)))).toEqual([10, 0]);
+  const failing = fitting(COLUMNS, { ...all, errors: 1, retries: 2 }, 600).map((column) => column.id);
+  expect(failing).toEqual(["calls", "tokens", "cost", "errors", "retries"]);
   const shown = fitting(COLUMNS, all, 700);
   expect(firstWidth(700, shown) + shown.reduce((sum, column) => sum + column.width, 0)).toBe(700);
   const cost = COLUMNS.find((column) => column.id === "cost")!;
