@@ -100,8 +100,11 @@ def test_tab_enters_the_graph_and_leaves_it(quickstart: NotebookPage, flame: Fla
     else:
         pytest.fail(f"Tab does not get out: {seen}")
     assert "tokprof-search" in seen
-    page.keyboard.press("Shift+Tab")
-    assert flame.root.evaluate("(root) => root.contains(document.activeElement)")
+    for _ in range(12):  # Lab has stops of its own between the cells
+        page.keyboard.press("Shift+Tab")
+        if flame.root.evaluate("(root) => root.contains(document.activeElement)"):
+            return
+    pytest.fail("Shift+Tab does not lead back")
 
 
 def test_typing_a_search_marks_what_it_finds(quickstart: NotebookPage, flame: Flame) -> None:
