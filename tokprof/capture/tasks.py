@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import wrapt
-
 from tokprof.capture import patch
+from tokprof.capture.imports import Imports
 from tokprof.recorder import carry, own, warn_once
 from tokprof.span import Stack
 from tokprof.stack import begin_task, snapshot
@@ -23,36 +21,23 @@ from tokprof.stack import begin_task, snapshot
 _given: weakref.WeakKeyDictionary[Any, Stack] = weakref.WeakKeyDictionary()
 """Coroutines on their way to the loop of another thread, and who gave them."""
 
-_active = False
-_waiting: set[str] = set()
-
 
 def install() -> None:
     """Hook the creation of tasks, in asyncio and uvloop, and anyio's worker threads."""
-    global _active
-    _active = True
     patch.wrap(asyncio.BaseEventLoop, "create_task", _create_task_hook)
     for module in (asyncio, asyncio.tasks):
         patch.wrap(module, "run_coroutine_threadsafe", _threadsafe_hook)
-    for name in _LATER:
-        if name in _waiting:
-            if name in sys.modules:
-                _hook(sys.modules[name])
-        else:
-            _waiting.add(name)
-            wrapt.register_post_import_hook(_hook, name)
+    _imports.install()
 
 
 def uninstall() -> None:
     """Put the originals back."""
-    global _active
-    _active = False
     patch.unwrap(asyncio.BaseEventLoop, "create_task")
     for module in (asyncio, asyncio.tasks):
         patch.unwrap(module, "run_coroutine_threadsafe")
-    for module_name, (owner, name, _) in _LATER.items():
-        if (imported := sys.modules.get(module_name)) is not None:
-            patch.unwrap(getattr(imported, owner), name)
+    for module_name, imported in _imports.uninstall():
+        owner, name, _ = _LATER[module_name]
+        patch.unwrap(getattr(imported, owner), name)
 
 
 def _create_task_hook(original: Any) -> Any:
@@ -78,15 +63,9 @@ def _threadsafe_hook(original: Any) -> Any:
     return run_coroutine_threadsafe
 
 
-def _hook(module: ModuleType) -> None:
-    """Hook a module that has just been imported."""
-    if not _active:
-        return
-    owner, name, hook = _LATER[module.__name__]
-    try:
-        patch.wrap(getattr(module, owner), name, hook)
-    except Exception as error:
-        warn_once(f"hook into {module.__name__}", error)
+def _hook(name: str, module: ModuleType) -> None:
+    owner, method, hook = _LATER[name]
+    patch.wrap(getattr(module, owner), method, hook)
 
 
 def _worker_hook(original: Any) -> Any:
@@ -102,3 +81,5 @@ _LATER: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "anyio._backends._asyncio": ("AsyncIOBackend", "run_sync_in_worker_thread", _worker_hook),
 }
 """Module -> the class in it, its method, and the hook."""
+
+_imports = Imports(_LATER, _hook, "hook into")

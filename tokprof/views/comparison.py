@@ -18,6 +18,7 @@ import numpy as np
 from tokprof.analysis.compare import MEASURES, Merged, groups, merge, tree_frame, whole
 from tokprof.analysis.rollup import Totals
 from tokprof.views.diffgraph import render
+from tokprof.views.static import page
 from tokprof.views.words import clean, count, doubts, seconds, tokens, usd, usd_places
 
 if TYPE_CHECKING:
@@ -148,16 +149,10 @@ class Comparison:
         str
             The page.
         """
-        page = (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<meta name="color-scheme" content="light dark"><title>{escape(self._title())}</title></head>'
-            '<body style="font:14px/1.5 system-ui,sans-serif;margin:2rem;background:Canvas;color:CanvasText">'
-            f"{self._repr_html_()}</body></html>"
-        )
+        whole = page(self._title(), self._repr_html_())
         if path is not None:
-            Path(path).write_text(page, encoding="utf-8")
-        return page
+            Path(path).write_text(whole, encoding="utf-8")
+        return whole
 
     def __repr__(self) -> str:
         rows = [["", "before", "after", "change"], *self._lines(self.totals)]

@@ -16,6 +16,7 @@ from tokprof.analysis.source import FIGURE_OF, Sums, Unit, frame, lines
 from tokprof.span import METRICS
 from tokprof.table import Table
 from tokprof.views.code import Code, read
+from tokprof.views.static import page
 from tokprof.views.words import bounded, clean, count, doubts, seconds, summary, tokens, usd, usd_places
 
 if TYPE_CHECKING:
@@ -107,16 +108,10 @@ class Source:
         str
             The page; it holds the source that it shows.
         """
-        page = (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<meta name="color-scheme" content="light dark"><title>{escape(clean(self._title))}</title></head>'
-            '<body style="font:14px/1.5 system-ui,sans-serif;margin:2rem;background:Canvas;color:CanvasText">'
-            f"{self._repr_html_()}</body></html>"
-        )
+        whole = page(clean(self._title), self._repr_html_())
         if path is not None:
-            Path(path).write_text(page, encoding="utf-8")
-        return page
+            Path(path).write_text(whole, encoding="utf-8")
+        return whole
 
     # reading
 

@@ -135,3 +135,14 @@ def _table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 _RIGHT = ' style="text-align:right"'
+
+
+def page(title: str, body: str) -> str:
+    """A whole page without script around `body`; `title` is text."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title></head>'
+        '<body style="font:14px/1.5 system-ui,sans-serif;margin:2rem;background:Canvas;color:CanvasText">'
+        f"{body}</body></html>"
+    )

@@ -16,14 +16,10 @@ calls inside are seen on the wire: a step has no usage of its own.
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from types import ModuleType
 
-import wrapt
-
 from tokprof.capture.frameworks import crewai, langchain, langgraph, llama_index, openai_agents, pydantic_ai
-from tokprof.recorder import warn_once
+from tokprof.capture.imports import Imports
 
 FRAMEWORKS: dict[str, ModuleType] = {
     name: framework
@@ -31,36 +27,20 @@ FRAMEWORKS: dict[str, ModuleType] = {
     for name in framework.MODULES
 }
 
-_active = False
-_waiting: set[str] = set()
+
+def _patch(name: str, module: ModuleType) -> None:  # CrewAI gives its modules another's ``__name__``
+    FRAMEWORKS[name].install(module, name)
+
+
+_imports = Imports(FRAMEWORKS, _patch, "take the names of steps from")
 
 
 def install() -> None:
     """Hook every framework: what is imported already now, the rest when it is imported."""
-    global _active
-    _active = True
-    for name in FRAMEWORKS:
-        if name in _waiting:
-            if name in sys.modules:
-                _patch(name, sys.modules[name])
-        else:
-            _waiting.add(name)
-            wrapt.register_post_import_hook(partial(_patch, name), name)
+    _imports.install()
 
 
 def uninstall() -> None:
     """Take every hook out."""
-    global _active
-    _active = False
-    for name, framework in FRAMEWORKS.items():
-        if module := sys.modules.get(name):
-            framework.uninstall(module, name)
-
-
-def _patch(name: str, module: ModuleType) -> None:  # CrewAI gives its modules another's ``__name__``
-    if not _active:
-        return
-    try:
-        FRAMEWORKS[name].install(module, name)
-    except Exception as error:
-        warn_once(f"take the names of steps from {name}", error)
+    for name, module in _imports.uninstall():
+        FRAMEWORKS[name].uninstall(module, name)

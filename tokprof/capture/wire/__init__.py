@@ -15,13 +15,10 @@ A transport is a file here with two functions:
 
 from __future__ import annotations
 
-import sys
 from types import ModuleType
 
-import wrapt
-
+from tokprof.capture.imports import Imports
 from tokprof.capture.wire import aiohttp, botocore, grpc, httpx, lm15, requests
-from tokprof.recorder import warn_once
 
 TRANSPORTS: dict[str, ModuleType] = {
     "aiohttp": aiohttp,
@@ -34,40 +31,20 @@ TRANSPORTS: dict[str, ModuleType] = {
     "requests": requests,
 }
 
-_active = False
-_waiting: set[str] = set()
+
+def _patch(name: str, module: ModuleType) -> None:
+    TRANSPORTS[name].install(module)
+
+
+_imports = Imports(TRANSPORTS, _patch, "hook into")
 
 
 def install() -> None:
-    """Hook every transport: those already imported now, the others when they are imported.
-
-    Each recording asks for it: a mock that has ended since may have put back what it found before the hook.
-    """
-    global _active
-    _active = True
-    for name in TRANSPORTS:
-        if name in _waiting:
-            if name in sys.modules:
-                _patch(sys.modules[name])
-        else:
-            _waiting.add(name)
-            wrapt.register_post_import_hook(_patch, name)
+    """Hook every transport: those already imported now, the others when they are imported."""
+    _imports.install()
 
 
 def uninstall() -> None:
     """Take every hook out."""
-    global _active
-    _active = False
-    for name, transport in TRANSPORTS.items():
-        if module := sys.modules.get(name):
-            transport.uninstall(module)
-
-
-def _patch(module: ModuleType) -> None:
-    if not _active:
-        return
-    name = module.__name__
-    try:
-        TRANSPORTS[name].install(module)
-    except Exception as error:
-        warn_once(f"hook into {name}", error)
+    for name, module in _imports.uninstall():
+        TRANSPORTS[name].uninstall(module)
