@@ -505,3 +505,25 @@ def test_stop_ends_waiting_answers_and_start_begins_anew(capfd):
         again.chat.completions.create(model="m", messages=HI)
     assert len(provider.requests) == 2
     assert capfd.readouterr().err == ""
+
+
+def test_the_beginning_of_an_earlier_prompt_is_read_from_the_cache():
+    handbook = [{"role": "system", "content": "rule " * 2000}]  # 2,500 tokens, and 3 for the message
+    with SimulatedProvider(prefix_cache=True) as provider, provider.openai() as client:
+
+        def cached(messages, **more):
+            made = client.chat.completions.create(model="m", messages=messages, **more)
+            return made.usage.prompt_tokens_details.cached_tokens
+
+        first = {"role": "user", "content": "a first question"}
+        assert cached([*handbook, first]) == 0
+        assert cached([*handbook, {"role": "user", "content": "another"}]) == 2432  # 19 x 128
+        assert cached([{"role": "system", "content": "Monday. " + "rule " * 2000}]) == 0
+        assert cached([*handbook, first], tools=CHAT_TOOLS) == 0  # tools come first
+        assert cached(HI) == cached(HI) == 0  # too short
+        made = client.responses.create(model="m", instructions="rule " * 2000, input="x")
+        assert made.usage.input_tokens_details.cached_tokens == 2432
+        provider.reply(text="told", input_tokens=5000)
+        assert cached([*handbook, first]) == 0
+        provider.clear()
+        assert cached([*handbook, first]) == 0

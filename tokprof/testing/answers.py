@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from tokprof.testing.prefixes import PrefixCache
+
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 3
 
@@ -286,6 +288,12 @@ class Dialect:
     error: Callable[[int, str], dict[str, Any]]
     request_id_header: str
     tokens_per_message: int = TOKENS_PER_MESSAGE
+    caches: bool = False
+
+    def prompt(self, body: dict[str, Any]) -> str:
+        """Return all of a prompt as one text, tools first: what a cache of prefixes knows it by."""
+        tools = compact(body["tools"]) if body.get("tools") else ""
+        return "\0".join([tools, *self.messages(body)])
 
     def input_tokens(self, body: dict[str, Any]) -> int:
         """Return the input tokens of a request by the rule of this module."""
@@ -299,7 +307,14 @@ class Dialect:
         return min(caps) if caps else None
 
 
-def answer(reply: Reply, default_text: str, dialect: Dialect, request: RecordedRequest, number: int) -> Answer:
+def answer(
+    reply: Reply,
+    default_text: str,
+    dialect: Dialect,
+    request: RecordedRequest,
+    number: int,
+    cache: PrefixCache | None = None,
+) -> Answer:
     """Make a reply definite: fill in text and tokens, and keep to the request's cap on output tokens."""
     calls = tuple((name, dict(arguments)) for name, arguments in reply.tool_calls)
     text = reply.text if reply.text is not None else "" if calls else default_text
@@ -317,10 +332,13 @@ def answer(reply: Reply, default_text: str, dialect: Dialect, request: RecordedR
         text = text[: given if reply.output_tokens is not None else allowed * CHARACTERS_PER_TOKEN]
         output, calls, finish = cap, (), "length"
     counted = max(dialect.input_tokens(request.body), reply.cache_read_tokens + reply.cache_write_tokens)
+    read = reply.cache_read_tokens
+    if cache is not None and dialect.caches and reply.input_tokens is None and not read:
+        read = cache.read(request.model, dialect.prompt(request.body), counted)
     usage = Usage(
         input_tokens=reply.input_tokens if reply.input_tokens is not None else counted,
         output_tokens=output if dialect.events else 0,
-        cache_read_tokens=reply.cache_read_tokens,
+        cache_read_tokens=read,
         cache_write_tokens=reply.cache_write_tokens,
         cache_write_1h_tokens=reply.cache_write_1h_tokens,
         reasoning_tokens=reasoning if dialect.events else 0,

@@ -176,7 +176,7 @@ class Connection(BaseHTTPRequestHandler):
             body = dialect.error(reply.status, reply.text or f"simulated failure with status {reply.status}")
             self._send_json(request, reply.status, body, headers, drop=reply.drop == "mid")
         else:
-            given = answer(reply, backend.text, dialect, request, number)
+            given = answer(reply, backend.text, dialect, request, number, backend.cache)
             self._send_answer(dialect, given, headers, drop=reply.drop == "mid")
 
     def _send_answer(self, dialect: Dialect, given: Answer, headers: dict[str, str], drop: bool) -> None:

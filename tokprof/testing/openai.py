@@ -144,6 +144,7 @@ CHAT = Dialect(
     events=_events,
     error=error,
     request_id_header="x-request-id",
+    caches=True,
 )
 
 EMBEDDINGS = Dialect(

@@ -167,4 +167,5 @@ RESPONSES = Dialect(
     events=_events,
     error=error,
     request_id_header="x-request-id",
+    caches=True,
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tokprof.testing.answers import RecordedRequest, Reply
 from tokprof.testing.connection import Server
+from tokprof.testing.prefixes import PrefixCache
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
@@ -31,6 +32,9 @@ class SimulatedProvider:
         The text of answers that are not scripted.
     compress : bool
         Whether JSON answers are sent with gzip to clients that accept it.
+    prefix_cache : bool
+        Whether OpenAI's prompts are read from a cache as far as an earlier one began the same, from 1,024 tokens on;
+        replies with token counts of their own excepted.
 
     Attributes
     ----------
@@ -38,6 +42,8 @@ class SimulatedProvider:
         As above; they may be set at any time.
     text : str
         The parameter ``reply``; it may be set at any time.
+    cache : PrefixCache or None
+        The prompts so far, with ``prefix_cache``.
 
     Examples
     --------
@@ -53,6 +59,7 @@ class SimulatedProvider:
         tokens_per_second: float | None = None,
         reply: str = "This is a simulated answer.",
         compress: bool = False,
+        prefix_cache: bool = False,
     ) -> None:
         if latency < 0:
             raise ValueError(f"latency is {latency}: give seconds, zero or more")
@@ -64,6 +71,7 @@ class SimulatedProvider:
         self.tokens_per_second = tokens_per_second
         self.text = reply
         self.compress = compress
+        self.cache = PrefixCache() if prefix_cache else None
         self._lock = threading.RLock()
         self._script: list[tuple[Reply, int | None]] = []
         self._requests: list[RecordedRequest] = []
@@ -287,7 +295,9 @@ class SimulatedProvider:
             return [reply for reply, _ in self._script]
 
     def clear(self) -> None:
-        """Forget requests, truth and script."""
+        """Forget requests, truth, script and the prompts in the cache."""
+        if self.cache is not None:
+            self.cache.clear()
         with self._lock:
             self._requests.clear()
             self._truth.clear()
