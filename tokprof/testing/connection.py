@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from tokprof.testing import anthropic, openai, responses
 from tokprof.testing.answers import Answer, Dialect, Event, RecordedRequest, Reply, answer, compact, in_pieces
+from tokprof.testing.prefixes import PrefixCache
 
 _DIALECTS = {each.path: each for each in (openai.CHAT, responses.RESPONSES, openai.EMBEDDINGS, anthropic.MESSAGES)}
 _COUNT_PATH = "/v1/messages/count_tokens"
@@ -29,6 +30,7 @@ class Backend(Protocol):
     tokens_per_second: float | None
     compress: bool
     text: str
+    cache: PrefixCache | None
 
     def record(self, request: RecordedRequest) -> int:
         """Keep a request, and return its running number."""

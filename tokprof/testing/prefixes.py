@@ -1,6 +1,5 @@
 """A simulated cache of prompts: what stood at the beginning of an earlier one is read from it."""
 
-import os.path
 import threading
 from collections import defaultdict, deque
 
@@ -36,7 +35,7 @@ class PrefixCache:
         """
         with self._lock:
             earlier = self._prompts[model]
-            same = max((len(os.path.commonprefix((text, other))) for other in earlier), default=0)
+            same = max((_shared(text, other) for other in earlier), default=0)
             earlier.append(text)
         shared = tokens * same // max(len(text), 1)
         return shared // STEP * STEP if shared >= LEAST else 0
@@ -45,3 +44,15 @@ class PrefixCache:
         """Forget all prompts."""
         with self._lock:
             self._prompts.clear()
+
+
+def _shared(text: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    least, most = 0, min(len(text), len(other))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if text[least:middle] == other[least:middle]:
+            least = middle
+        else:
+            most = middle - 1
+    return least
