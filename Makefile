@@ -11,8 +11,8 @@ JS_SOURCES := $(shell find js/src widgets js/build.mjs js/package.json -type f 2
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: .venv/.installed ## (some 300 MB of downloads the first time) run the quickstart in a real kernel; print its token trees; leave build/quickstart.html
-	$(BIN)/python notebooks/build.py notebooks/quickstart.ipynb
+demo: .venv/.installed ## (some 400 MB of downloads the first time) run the notebooks in a real kernel; print their token trees; leave pages in build/
+	$(BIN)/python notebooks/build.py notebooks/quickstart.ipynb notebooks/insight.ipynb notebooks/budgets.ipynb
 
 demo-agents: $(FRONT) ## (some 500 MB of downloads the first time) the same with notebooks/agents.ipynb: LangGraph and openai-agents
 	"$$($(PYTHON) tests/sdks/matrix.py --python frameworks)" notebooks/build.py notebooks/agents.ipynb
@@ -40,6 +40,8 @@ bench: .venv/.installed ## what tokprof costs, and its peers beside it, as ratio
 	$(BIN)/python tests/bench/overhead.py
 	$(BIN)/python tests/bench/context.py
 	$(BIN)/python tests/bench/anomalies.py
+	$(BIN)/python tests/bench/flow.py
+	$(BIN)/python tests/bench/search.py
 	$(BIN)/python tests/bench/peers/compare.py
 
 bench-views: .venv/.installed chromium ## what the flame graph costs in a browser, beside d3-flame-graph and speedscope (some 60 MB the first time)

@@ -7,8 +7,8 @@ import { gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 
 // A bundle is part of the state of every widget instance, so its size is paid once per cell.
-// The graph of steps brings its layout engine, the flame graph three orders, filters, export and details.
-const limitOf = (name) => ({ dag: 130, flamegraph: 80 })[name] * 1024 || 60 * 1024;
+// The graph of steps brings its layout engine, the flame graph three orders, filters, export, details and the parts of prompts.
+const limitOf = (name) => ({ dag: 130, flamegraph: 86 })[name] * 1024 || 60 * 1024;
 
 const here = dirname(fileURLToPath(import.meta.url));
 const widgets = join(here, "..", "widgets");

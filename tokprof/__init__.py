@@ -8,12 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import tokprof.capture  # noqa: F401  (hooks into the recorder)
-from tokprof import processors
+from tokprof import alerts, processors, recipes
+from tokprof.alerts import alert
+from tokprof.allowance.exceeded import BudgetExceeded, BudgetWarning
+from tokprof.budget import budget
+from tokprof.cache import cache
+from tokprof.experiment import experiment, last_experiment
 from tokprof.export.load import load
 from tokprof.insight import compare
 from tokprof.meter import prices
 from tokprof.processors import use
 from tokprof.profile import Profile, last, profile
+from tokprof.search import last_search, search_budget
 from tokprof.steps import span
 from tokprof.table import Table
 from tokprof.trace import join, traceparent
@@ -24,16 +30,27 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "BudgetExceeded",
+    "BudgetWarning",
     "Profile",
     "Table",
+    "alert",
+    "alerts",
+    "budget",
+    "cache",
     "compare",
+    "experiment",
     "join",
     "last",
+    "last_experiment",
+    "last_search",
     "load",
     "load_ipython_extension",
     "prices",
     "processors",
     "profile",
+    "recipes",
+    "search_budget",
     "span",
     "traceparent",
     "unload_ipython_extension",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokprof import stack
+from tokprof.allowance.guard import Guard
+from tokprof.allowance.terms import Terms
+from tokprof.cache import CacheTerms
 from tokprof.profile import Profile, remember
 from tokprof.recorder import Recording, forget_scope, own, warn_once
 from tokprof.views.live import Live
@@ -28,6 +32,10 @@ class Plan:
     tags : dict of str to str
     request_usage : bool
         Whether chat streams are asked for their usage.
+    budget : Terms or None
+        What the cell may spend.
+    cache : CacheTerms or None
+        How requests are answered from a cache.
     live, quiet : bool
         Whether a summary is shown while the cell runs; whether nothing at all is shown.
     asked : bool
@@ -40,13 +48,23 @@ class Plan:
     capture: str = "none"
     tags: tuple[tuple[str, str], ...] = ()
     request_usage: bool = False
+    budget: Terms | None = None
+    cache: CacheTerms | None = None
     live: bool = True
     quiet: bool = False
     asked: bool = True
 
     def recording(self, name: str, kind: str) -> Recording:
         """Make the recording that the plan asks for."""
-        return Recording(name, kind, self.capture, dict(self.tags), self.request_usage)
+        recording = Recording(name, kind, self.capture, dict(self.tags), self.request_usage)
+        if self.budget is not None:
+            recording.guard = Guard(self.budget)
+        if self.cache is not None:
+            try:
+                recording.cache = self.cache.opened()
+            except (ValueError, OSError) as error:  # the cell runs anyway, and is to keep its budget
+                warnings.warn(f"tokprof: this cell runs without a replay cache: {error}", RuntimeWarning, stacklevel=2)
+        return recording
 
 
 class CellProfiler:
@@ -100,6 +118,8 @@ class CellProfiler:
         number = self._shell.execution_count - (1 if info.store_history else 0)
         recording = plan.recording(f"In[{number}]", "cell")
         profile = Profile(recording, plan.metric)
+        if recording.guard is not None:
+            recording.guard.profile = profile
         recording.open()
         if plan.name:
             self._shell.user_ns[plan.name] = profile

@@ -76,6 +76,55 @@ class Insight:
 
         return levels(self.table)
 
+    def segments(self) -> pd.DataFrame:
+        """Take each prompt apart: what its parts came to, what of them was sent before, and what they cost.
+
+        Needs the prompts, kept with ``capture="full"``; says nothing of what stands in them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a part of a call: ``part`` (system, tools, history, user, tool result, image, ...), ``label`` and
+            ``role``, ``characters``, ``estimated_tokens``, ``tokens`` (which come to exactly the input that the call
+            told), ``replayed_tokens`` (sent before in this profile), ``new_tokens``, ``cached_tokens`` and ``cost``
+            (USD). ``attrs["unread_calls"]`` counts the calls without a prompt. See
+            `tokprof.analysis.segments.segments`.
+
+        Examples
+        --------
+        >>> prof.segments().groupby("part")[["tokens", "replayed_tokens", "cost"]].sum()
+        """
+        from tokprof.analysis.segments import segments
+
+        return segments(self.table)
+
+    def flow(self) -> pd.DataFrame:
+        """Find where information went: which answers came back in which prompts.
+
+        Needs prompts and answers, kept with ``capture="full"``. It finds answers that were quoted, whole or in parts of
+        32 characters or more, edited around the quotes, or put into JSON; turns that were sent again; and the results
+        of tools.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each ``source``, ``target`` (span ids) and ``via``: ``history`` (an assistant's turn sent
+            again), ``tool`` (through the ``tool`` of that name) or ``text`` (anywhere else in the prompt). With
+            ``source_name``, ``target_name``; ``characters`` and ``tokens`` of the target's prompt, where the tokens of
+            one answer in one prompt are never more than it had; ``share`` of the answer, from 0 to 1; ``positions``:
+            (begin in the answer, begin in the prompt, length). ``attrs["unread_calls"]`` counts the calls without a
+            prompt. See `tokprof.analysis.flow.flow`.
+
+        Examples
+        --------
+        >>> who = prof.df.set_index("span_id")["function"]
+        >>> flow = prof.flow()
+        >>> flow.groupby([flow.source.map(who), flow.target.map(who), "via"])["tokens"].sum()
+        """
+        from tokprof.analysis.flow import flow
+
+        return flow(self.table)
+
     def reprice(
         self,
         model: str | Sequence[str | None] | None = None,
@@ -89,7 +138,9 @@ class Insight:
         Parameters
         ----------
         model : str, sequence of str, or None
-            Which all language models are replaced by; of several, a row each. None leaves them as they are.
+            Which all language models are replaced by; of several, a row each. None leaves them as they are. With
+            nothing told at all, there is a table of alternatives, cheapest first: the same models with prompts cached
+            and as a batch, and other models of their makers.
         provider : str, optional
             Whose price list, by its name in `df`; without it, that of the provider that was called where it lists the
             model, else that of the model's maker.
@@ -111,6 +162,11 @@ class Insight:
         ------
         ValueError
             For a `model` that is no name.
+
+        Examples
+        --------
+        >>> prof.reprice()
+        >>> prof.reprice(["gpt-5.4-mini", "claude-haiku-4-5"], cache=True)
         """
         from tokprof.analysis.reprice import reprice
 
@@ -143,8 +199,9 @@ class Insight:
         pandas.DataFrame
             One row a finding: ``finding``, ``what`` (in plain language), ``calls``, ``tokens``, ``usd`` and ``seconds``
             at stake (null or NaN where not known), ``evidence`` (span ids) and ``change`` (what to do). Identical
-            calls, repeated prefixes and tools that are never called are found where prompts were kept
-            (``capture="full"``); ``attrs["unread_calls"]`` counts the calls without. See `tokprof.analysis.advice`.
+            calls, repeated prefixes, history that is sent again and tools that are never called are found where prompts
+            were kept (``capture="full"``); ``attrs["unread_calls"]`` counts the calls without. See
+            `tokprof.analysis.advice`.
         """
         from tokprof.analysis.advice import advice
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import MagicArgumentParser
-from traitlets import Bool, Enum, observe
+from traitlets import Bool, Enum, Float, Int, observe
 
+from tokprof.allowance.terms import ON_EXCEED, Terms, terms
+from tokprof.cache import CacheTerms
 from tokprof.capture import uninstall
 from tokprof.cells import CellProfiler, Plan, show_safely
 from tokprof.profile import Profile, last, remember
@@ -46,6 +48,26 @@ def _parser() -> MagicArgumentParser:
         action="store_true",
         help="ask OpenAI chat streams for their usage where the cell does not (this changes the request)",
     )
+    parser.add_argument("--budget", type=int, metavar="TOKENS", help="tokens that the cell may spend, in and out")
+    parser.add_argument("--max-cost", type=float, metavar="USD", help="dollars that the cell may spend")
+    parser.add_argument("--max-calls", type=int, metavar="N", help="requests that the cell may send, retries included")
+    parser.add_argument("--max-seconds", type=float, metavar="S", help="time after which no call is sent any more")
+    parser.add_argument(
+        "--on-exceed",
+        choices=ON_EXCEED,
+        help="what a limit does: raise BudgetExceeded at the call that would not fit, which is not sent, or warn once",
+    )
+    parser.add_argument(
+        "--stop-streams", action="store_true", help="stop a stream, too, when what has come of it passes a limit"
+    )
+    parser.add_argument(
+        "--cache",
+        action="store_true",
+        help="answer requests that were answered before, in any cell with --cache, from the kernel's memory",
+    )
+    parser.add_argument("--cache-path", metavar="FILE", help="keep the answers in a file instead, for later kernels")
+    parser.add_argument("--cache-ttl", type=float, metavar="SECONDS", help="ask anew what was answered longer ago")
+    parser.add_argument("--refresh", action="store_true", help="send every request, and keep the new answers")
     parser.add_argument("--no-live", action="store_true", help="no summary while the cell runs")
     parser.add_argument("--quiet", action="store_true", help="show nothing; the profile is in NAME and tokprof.last()")
     return parser
@@ -62,6 +84,9 @@ class TokProf(Magics):
     metric = Enum(METRICS, "tokens", help="What the width of a node stands for at first.").tag(config=True)
     capture = Enum(CAPTURES, "none", help="How much of prompts and answers is kept in memory.").tag(config=True)
     request_usage = Bool(False, help="Ask OpenAI chat streams for their usage.").tag(config=True)
+    budget = Int(None, allow_none=True, min=1, help="Tokens that a cell may spend.").tag(config=True)
+    max_cost = Float(None, allow_none=True, min=1e-9, help="USD that a cell may spend.").tag(config=True)
+    on_exceed = Enum(ON_EXCEED, "raise", help="What the limits do: stop the cell, or warn once.").tag(config=True)
     live = Bool(True, help="Show a summary while a cell runs.").tag(config=True)
     quiet = Bool(False, help="Show nothing.").tag(config=True)
     snapshot = Enum(
@@ -120,9 +145,28 @@ class TokProf(Magics):
             capture=options.capture or self.capture,
             tags=tuple(tags),
             request_usage=self.request_usage or options.request_usage,
+            budget=self._budget(options),
+            cache=_cache(options),
             live=self.live and not options.no_live,
             quiet=self.quiet or options.quiet,
         )
+
+    def _budget(self, options: Any) -> Terms | None:
+        """Read what a cell may spend."""
+        limits = {
+            "tokens": self.budget if options.budget is None else options.budget,
+            "cost": self.max_cost if options.max_cost is None else options.max_cost,
+            "calls": options.max_calls,
+            "seconds": options.max_seconds,
+        }
+        if all(limit is None for limit in limits.values()):
+            if options.on_exceed or options.stop_streams:
+                raise UsageError(f"{_MAGIC}: no limit is given: --budget, --max-cost, --max-calls or --max-seconds")
+            return None
+        try:
+            return terms(limits, on_exceed=options.on_exceed or self.on_exceed, stop_streams=options.stop_streams)
+        except ValueError as error:
+            raise UsageError(f"{_MAGIC}: {error}") from None
 
     def take_out(self, lines: list[str]) -> list[str]:
         """Input transform: the magic line becomes a comment, so that IPython runs the cell itself.
@@ -184,6 +228,8 @@ class TokProf(Magics):
         plan = self.plan("")
         recording = plan.recording(f"%tokprof {code}"[:80], "profile")
         profile = Profile(recording, plan.metric)
+        if recording.guard is not None:
+            recording.guard.profile = profile
         recording.open()
         try:
             self.ip.ex(code)
@@ -203,6 +249,21 @@ Also: ``%tokprof CODE`` profiles a statement, ``%tokprof on`` / ``off`` every ce
 last profile. ``%config TokProf`` lists the settings and sets defaults, for instance
 ``%config TokProf.metric = "cost"``.
 """
+
+
+def _cache(options: Any) -> CacheTerms | None:
+    """Read how a cell takes answers from a cache."""
+    path, ttl = options.cache_path, options.cache_ttl
+    if not (options.cache or options.refresh or path is not None or ttl is not None):
+        return None
+    if ttl is not None and not ttl >= 0:
+        raise UsageError(f"{_MAGIC}: --cache-ttl wants seconds, 0 or more, not {ttl}")
+    terms = CacheTerms(path, ttl, refresh=options.refresh)
+    try:
+        terms.check()
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{_MAGIC}: --cache-path: {error}") from None
+    return terms
 
 
 def magic_line(raw_cell: str) -> str | None:

@@ -8,10 +8,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tokprof import recorder
+from tokprof.allowance import admission
+from tokprof.allowance.admission import Ticket
+from tokprof.allowance.exceeded import BudgetExceeded
+from tokprof.allowance.guard import Ask
 from tokprof.meter.agent import Totals
 from tokprof.meter.results import Results, speaks, tells
 from tokprof.processors import chain, process
-from tokprof.recorder import Recording, _scope, describe, end_span, leave, new_span, status_of, warn_once
+from tokprof.recorder import (
+    Recording,
+    _scope,
+    describe,
+    end_span,
+    leave,
+    new_span,
+    notice,
+    status_of,
+    warn_once,
+    watchers,
+)
 from tokprof.span import Reading, Span
 
 _READ = "read the result of a wrapped call"
@@ -82,10 +97,14 @@ class ObservedCall:
         "_last",
         "_likely",
         "_lock",
+        "_noticed",
+        "_paid",
         "_place",
         "_results",
         "_rows",
         "_seen",
+        "_ticket",
+        "_told",
         "_whole",
         "options",
         "streamed",
@@ -118,12 +137,27 @@ class ObservedCall:
         self._lock = threading.RLock()
         self._place: tuple[Recording, Span] | None = None
         self._at = 0
+        self._paid = False
+        self._noticed = False
+        self._told: list[Span] = []
+        self._ticket: Ticket | None = None
         if scope is not None:
             recording, parent = scope
             self._place = recording, new_span(title, options.kind, parent)
             self._place[1].kept = False  # until it is known to have a row: what is below it belongs to its parent
             self._at = len(recording.spans)
             recording.pending[self._place[1].id] = self
+            if recording.guards and self._likely:
+                self._admit(recording, self._place[1])
+
+    def _admit(self, recording: Recording, span: Span) -> None:
+        """Ask the budgets around the call whether anything is left; what it will spend cannot be told."""
+        try:
+            self._ticket = admission.admit(recording, span, [Ask()] * len(recording.guards), standing=True)
+        except BudgetExceeded as error:
+            span.sent = False
+            self.fail(error)
+            raise
 
     @property
     def asked(self) -> str | None:
@@ -148,7 +182,7 @@ class ObservedCall:
         try:
             return function(*args, **kwargs)
         finally:
-            leave(token, self._place)
+            leave(token, self._place, anyway=True)
 
     async def wait(self, awaitable: Any) -> Any:
         """Await as a part of this call."""
@@ -159,7 +193,7 @@ class ObservedCall:
         try:
             return await awaitable
         finally:
-            leave(token, self._place)
+            leave(token, self._place, anyway=True)
 
     def paid_below(self) -> bool:
         """Whether another call was seen below this one."""
@@ -234,9 +268,16 @@ class ObservedCall:
                     self._record(*self._place, complete)
         except Exception as error:
             warn_once(_READ, error)
+        if self._done and self._place is not None and self._place[0].guards and not self._paid:
+            self._paid = True
+            ticket, self._ticket = self._ticket, None
+            admission.settle(ticket, self._place[0].guards, self._told, leaf=False)
+        if watchers and self._done and self._place is not None and not self._noticed:
+            self._noticed = True
+            notice(self._place[0], self._told, False)
 
     def _record(self, recording: Recording, span: Span, complete: bool) -> None:
-        done = self._done
+        done, self._told = self._done, []
         if done:
             recording.pending.pop(span.id, None)
         found = self._results.readings(complete and done)
@@ -315,3 +356,4 @@ class ObservedCall:
         row.first_token = self._first
         if reading.cost is not None:
             row.cost, row.cost_source = reading.cost, "reported"
+        self._told.append(row)

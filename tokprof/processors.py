@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from tokprof.allowance.exceeded import BudgetExceeded
 from tokprof.recorder import Recording, warn_once
 from tokprof.span import Span, Usage
 
@@ -113,7 +114,7 @@ def process(recording: Recording, span: Span, final: bool = True) -> bool:
         try:
             result: Any = processor(span)
             _check(result)
-        except Exception as error:
+        except (Exception, BudgetExceeded) as error:
             warn_once(f"run the processor {getattr(processor, '__name__', processor)}", error)
             for name, value in before.items():
                 setattr(span, name, value)
@@ -252,7 +253,7 @@ def cost(function: Callable[[Span], float | None]) -> Processor:
     """
 
     def cost(span: Span) -> Span:
-        if span.source is not None and (usd := function(span)) is not None:
+        if span.source not in (None, "cached") and (usd := function(span)) is not None:
             usd = float(usd)
             if not 0 <= usd < float("inf"):
                 raise ValueError(f"a cost is 0 or more (USD), not {usd}")

@@ -47,7 +47,8 @@ class Profile(Views, Insight, Exports):
 
     def __enter__(self) -> Profile:
         self._recording.open()
-        if self._live and self._recording.outer is None and _in_kernel():
+        around = self._recording.outer
+        if self._live and not (around and around.seen) and in_kernel():
             from tokprof.views.live import Live
 
             self._shown = Live(self)
@@ -113,6 +114,21 @@ class Profile(Views, Insight, Exports):
 
         table = self.table
         return table.frame()[books(table).call]
+
+    @property
+    def alerts(self) -> pd.DataFrame:
+        """Alerts that were raised while this profile was recorded; see `tokprof.alert`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            In order: ``alert``, ``said`` (the figures in words), ``seconds`` (since the recording, or the block of the
+            alert, began), ``where``, ``span_id`` (of the call that did it), and ``calls``, ``errors``, ``tokens`` and
+            ``cost`` (USD) as they were.
+        """
+        from tokprof.alerts.alert import frame
+
+        return frame(self._recording.alerts)
 
     @property
     def selected(self) -> pd.DataFrame:
@@ -249,16 +265,21 @@ class Profile(Views, Insight, Exports):
 
     # what is shown
 
+    @property
+    def budget_notes(self) -> list[str]:
+        """Where a budget of this profile, or of one inside, was reached: a sentence each."""
+        return [str(mark) for mark in self._recording.marks[:20]]
+
     def snapshot(self) -> str:
         """Static HTML without script: what a saved notebook keeps."""
         from tokprof.views.static import render
 
-        return render(f"tokprof {self.title}", self.table, self.merged_tree, self.totals)
+        return render(f"tokprof {self.title}", self.table, self.merged_tree, self.totals, self.budget_notes)
 
     def __str__(self) -> str:
         from tokprof.views.text import render
 
-        return render(self.title, self.merged_tree, self.totals)
+        return render(self.title, self.merged_tree, self.totals, marks=self.budget_notes)
 
     def __repr__(self) -> str:
         from tokprof.views.words import summary
@@ -292,7 +313,7 @@ class Profile(Views, Insight, Exports):
 _last: list[Profile] = []
 
 
-def _in_kernel() -> bool:
+def in_kernel() -> bool:
     """Whether there is a notebook to show a summary in."""
     shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
     return hasattr(shell, "kernel")

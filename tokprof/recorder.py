@@ -16,10 +16,11 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar, Token
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
+from tokprof.contracts import Answers, Ended, Guard, Pending
 from tokprof.span import NO_FRAMES, Span
 from tokprof.stack import Began, current_task, find_cells, snapshot
 
@@ -34,25 +35,15 @@ _PATIENCE = 10.0  # seconds to wait for another thread that reads them; a child 
 before_open: list[Callable[[], None]] = []
 """Called before each recording opens: the capture layer sees to its hooks."""
 
+watchers: list[Callable[[Recording, Sequence[Span], bool], None]] = []
+"""Alerts: called when a call has ended, with its rows and whether nothing can be below them. Calls are recorded at once
+while there are any."""
+
 wall_clock: Callable[[], int] = time.time_ns
 """Nanoseconds since the Unix epoch."""
 
 clock: Callable[[], int] = time.perf_counter_ns
 """Nanoseconds on a clock that never goes back."""
-
-
-class Pending(Protocol):
-    """Work in flight that becomes a span when it ends."""
-
-    def flush(self) -> None:
-        """Record what is known so far; the work may go on and amend its span."""
-
-
-class Ended(Protocol):
-    """Work that has ended, and is yet to be made a span of."""
-
-    def settle(self) -> None:
-        """Record it."""
 
 
 class Recording:
@@ -74,6 +65,9 @@ class Recording:
         Ids of a trace and of the span in another process that this recording is a part of.
     """
 
+    seen = True
+    """Whether somebody looks at its rows, or at those of a recording around it."""
+
     def __init__(
         self,
         name: str,
@@ -84,12 +78,21 @@ class Recording:
         remote: tuple[int, int] | None = None,
     ):
         self.outer: Recording | None = None
+        self.around: tuple[Recording, Span] | Literal["nobody"] | None = None  # scope that it was opened in
+        self.ended = False
+        self._thread = 0
         self.capture = capture
         self.request_usage = request_usage
         self.remote = remote
         self.trace_id = remote[0] if remote else secrets.randbits(127) + 1
         self.tags = dict(tags or {})
         self.budget: Mapping[str, float] | None = None  # tokens, cost (USD), calls, seconds
+        self.cache: Answers | None = None
+        self.guard: Guard | None = None
+        self.guards: tuple[Any, ...] = ()  # those of the recordings around this one, too
+        self.inner: deque[Guard] = deque(maxlen=3)  # the latest of the recordings inside this one
+        self.marks: list[object] = []  # where a budget was reached, in words
+        self.alerts: list[object] = []  # those that were raised
         self.pending: dict[int, Pending] = {}
         self.failed_attempts: dict[tuple[str, str, int], int] = {}
         self.spans: list[Span] = []
@@ -103,6 +106,7 @@ class Recording:
         self._sums: dict[tuple[Any, ...], Span] = {}
         self._settling = threading.RLock()
         self._folding = threading.RLock()
+        find_cells()  # before it says where it stands
         self.root = new_span(name, kind, None)
         self.scope = (self, self.root)
         self._token: Token[Any] | None = None
@@ -120,8 +124,13 @@ class Recording:
         if outer := own():  # not of another thread: that one's profile is its own
             self.outer, self.root.parent = outer
             self.request_usage = self.request_usage or self.outer.request_usage
+            self.cache = self.cache or self.outer.cache
             if self.remote is None:
                 self.trace_id = self.outer.trace_id
+            self.guards = self.outer.guards
+        if self.guard is not None:
+            self.guards = (self.guard, *self.guards)
+            self.guard.begin(self)
         around = self.outer.root.tags if self.outer else None
         self.root.tags = (around or {}) | self.tags
         self.root.start, self.root.opened = wall_clock(), clock()
@@ -130,9 +139,28 @@ class Recording:
         for prepare in before_open:
             prepare()
         self.is_open = True
+        self._thread = threading.get_ident()
         with _lock:
             _open.append(self)
+        self._enter()
+
+    def _enter(self) -> None:
+        self.around = _scope.get()
         self._token = _scope.set(self.scope)
+
+    def takes_in(self, thread: int) -> bool:
+        """Whether work of a context that nothing is known of belongs here, if it is done in a thread of this ident.
+
+        A budget takes in what threads of unknown origin do while the main thread is inside its block, and no task of
+        its own thread or sibling of a worker: a row too many does no harm, a refused call of somebody else's does.
+        """
+        return not self.guards or thread != self._thread == threading.main_thread().ident
+
+    def step_aside(self) -> tuple[Recording, Span]:
+        """Let what comes in this context belong to the recording around this one, which goes on; give the scope."""
+        leave(self._token, self.scope)
+        self._token = None
+        return self.scope
 
     def close(self, error: BaseException | None = None) -> None:
         """End, by `error` where there is one.
@@ -142,6 +170,7 @@ class Recording:
         with _lock:
             if self in _open:
                 _open.remove(self)
+        self.ended = True
         leave(self._token, self.scope)
         self._token = None
         self.settle()
@@ -149,6 +178,8 @@ class Recording:
             work.flush()
         self.settle()  # what has ended meanwhile, in another thread
         self.is_open = False
+        if self.guard is not None:
+            self.guard.end()
         if self._drafted:
             from tokprof.meter import drafts
 
@@ -300,22 +331,36 @@ def current() -> tuple[Recording, Span] | None:
     scope = _scope.get()
     if scope is not None:
         return None if scope == "nobody" else scope
-    newest = _open[-1:]
-    return newest[0].scope if newest else None
+    return _newest() if _open else None
 
 
-def leave(token: Token[Any] | None, scope: tuple[Recording, Span]) -> None:
+def _newest() -> tuple[Recording, Span] | None:
+    thread = threading.get_ident()
+    return next((recording.scope for recording in _open[::-1] if recording.takes_in(thread)), None)
+
+
+def leave(token: Token[Any] | None, scope: tuple[Recording, Span], anyway: bool = False) -> None:
     """Take back a scope that was entered with `token`.
 
-    Cells and generators may end in another context than the one they began in, where a token is worth nothing.
+    Cells and generators may end in another context than the one they began in, where a token is worth nothing; and
+    generators end in any order: a recording that was entered since and goes on stays in place, unless it is to be left
+    `anyway`, and one that has ended meanwhile does not come back.
     """
     if token is None:
+        return
+    here = _scope.get()
+    if not anyway and isinstance(here, tuple) and here[0] is not scope[0] and not here[0].ended:
         return
     try:
         _scope.reset(token)
     except ValueError:
-        if _scope.get() is scope:
-            _scope.set(None)
+        if here is scope:
+            _scope.set(scope[0].around if scope is scope[0].scope else None)
+    now = before = _scope.get()
+    while isinstance(now, tuple) and now[0].ended:
+        now = now[0].around
+    if now is not before:
+        _scope.set(now)
 
 
 def forget_scope() -> None:
@@ -384,6 +429,13 @@ def end_span(span: Span, status: str, error: str | None = None) -> None:
     span.closed = closed if closed > opened else opened
     span.status = status
     span.error = error
+
+
+def notice(recording: Recording, rows: Sequence[Span], leaf: bool) -> None:
+    """Show calls that have ended to those who watch."""
+    if rows and recording.is_open:
+        for watch in tuple(watchers):
+            watch(recording, rows, leaf)
 
 
 def warn_once(where: str, error: BaseException) -> None:

@@ -26,7 +26,7 @@ Kind = Literal[
     "llm",
 ]
 Status = Literal["ok", "error", "cancelled", "partial", "open"]
-Source = Literal["reported", "derived", "estimated", "partial", "missing"]
+Source = Literal["cached", "reported", "derived", "estimated", "partial", "missing"]  # the surest first
 CostSource = Literal["reported", "priced", "custom", "cached", "missing"]
 Capture = Literal["none", "preview", "full"]
 
@@ -200,6 +200,29 @@ class Exchange:
     cached: bool = False
 
 
+class Answer(NamedTuple):
+    """An answer that was recorded whole, as a cache keeps it.
+
+    Attributes
+    ----------
+    status : int
+        HTTP status.
+    headers : tuple of pairs of str
+        The few that change nothing and tell of nobody; names in lower case.
+    chunks : tuple of bytes
+        The body in the pieces in which it came, content encoding undone.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    chunks: tuple[bytes, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, in about."""
+        return 256 + sum(map(len, self.chunks)) + sum(len(name) + len(value) for name, value in self.headers)
+
+
 @dataclass(slots=True)
 class Draft:
     """What an estimate is made from. It holds prompts and answers, and is dropped as soon as the estimate is made.
@@ -252,7 +275,8 @@ class Reading:
         As the provider says it.
     usage : Usage
     source : str
-        Provenance of `usage`: ``reported``, ``derived``, ``partial`` (a lower bound) or ``missing``.
+        Provenance of `usage`: ``reported``, ``derived``, ``partial`` (a lower bound), ``missing``, or ``cached`` where
+        a cache answered and no model ran: then it is 0.
     usage_raw : str or None
         The provider's own usage object, as JSON.
     cost : float or None
@@ -269,6 +293,10 @@ class Reading:
         Where the usage is not told, or a lower bound: what it can be estimated from.
     more : list of Reading
         Runs of a model that were billed beside the one that answers: Anthropic's compactions and advisors.
+    saved : Usage or None
+        Where a cache answered: what a model would have used, as the answer tells.
+    saved_cost : float or None
+        USD that it would have cost, where the provider told it.
     """
 
     operation: str
@@ -288,6 +316,13 @@ class Reading:
     first_token_at: int | None = None
     draft: Draft | None = None
     more: list[Reading] = field(default_factory=list)
+    saved: Usage | None = None
+    saved_cost: float | None = None
+
+    def spare(self) -> None:
+        """Take what was used and paid for what a cache saved."""
+        self.saved, self.usage, self.source = self.usage, Usage(input_tokens=0, output_tokens=0), "cached"
+        self.saved_cost, self.cost, self.cost_source = self.cost, 0.0, "cached"
 
 
 class Pinned(NamedTuple):
@@ -319,6 +354,21 @@ class Pinned(NamedTuple):
 def _priced(span: Span) -> tuple[object, ...]:
     model = (span.model, span.request_model, span.provider, span.host, span.service_tier)
     return (*model, span.usage, span.cost, span.cost_source)
+
+
+class Origin(NamedTuple):
+    """Where the spans of a recording come from.
+
+    Attributes
+    ----------
+    trace_id : int
+        Of OpenTelemetry; the parts of a trace in several processes have the same.
+    session : str or None
+        Of the process that recorded them: for a notebook, of its kernel since it was started. None: not known.
+    """
+
+    trace_id: int
+    session: str | None
 
 
 @dataclass(slots=True, eq=False)
@@ -366,6 +416,17 @@ class Span:
     tags: dict[str, str] | None = None
     content: dict[str, str] | None = None
     pinned: Pinned | None = None
+    saved: Usage | None = None
+    saved_cost: float | None = None
+    origin: Origin | None = None  # of the root of a recording
+
+    @property
+    def saved_tokens(self) -> int | None:
+        """Tokens that a cache saved; of a kind that only takes them in, those."""
+        saved = self.saved
+        if saved is None:
+            return None
+        return saved.input_tokens if self.kind in ("embedding", "reranker") else saved.total_tokens
 
     @property
     def count(self) -> int:

@@ -11,8 +11,21 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from tokprof.allowance import admission
 from tokprof.processors import chain, process
-from tokprof.recorder import Recording, _scope, current, describe, end_span, leave, new_span, own, status_of
+from tokprof.recorder import (
+    Recording,
+    _scope,
+    current,
+    describe,
+    end_span,
+    leave,
+    new_span,
+    notice,
+    own,
+    status_of,
+    watchers,
+)
 from tokprof.span import KINDS, OPERATIONS, Span, Usage
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -88,6 +101,8 @@ class SpanHandle:
         span.source = "reported" if known else "missing"
         span.cost, span.cost_source = cost, None if cost is None else "reported"
         self._recording.changed()
+        if self._recording.guards:
+            admission.settle(None, self._recording.guards, [span], leaf=False)
 
     def tag(self, **tags: str) -> None:
         """Add tags to the span."""
@@ -117,6 +132,8 @@ def _end(recording: Recording, span: Span, token: Token[Any] | None, error: Base
     if chain:
         process(recording, span)
     recording.changed()
+    if watchers and span.source is not None:
+        notice(recording, [span], False)
 
 
 def _usage(tokens: dict[str, Any]) -> Usage:
@@ -256,37 +273,45 @@ def span(name: Any = None, *, kind: str = "task", **tags: str) -> Any:
 
 
 class _Turns:
-    """The span of a generator: in place while the generator runs, out of the way while its reader does."""
+    """The span of a generator: in place while the generator runs, out of the way while its reader does.
 
-    __slots__ = ("_place", "_step")
+    So are the scopes that the generator itself has entered when it yields.
+    """
+
+    __slots__ = ("_here", "_place", "_step")
 
     def __init__(self, step: SpanScope):
         self._step = step
         self._place: tuple[Recording, Span] | None = None
+        self._here: Any = None
 
     def __enter__(self) -> _Turns:
         self._step.__enter__()
-        self._place = self._step.step_aside()
+        self._here = self._place = self._step.step_aside()
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._step.__exit__(*error)
 
     def take(self, move: Callable[..., Any], *given: Any) -> Any:
-        token = _scope.set(self._place) if self._place else None
+        if self._place is None:
+            return move(*given)
+        token = _scope.set(self._here)
         try:
             return move(*given)
         finally:
-            if self._place:
-                leave(token, self._place)
+            self._here = _scope.get()
+            leave(token, self._place, anyway=True)
 
     async def take_async(self, move: Callable[..., Any], *given: Any) -> Any:
-        token = _scope.set(self._place) if self._place else None
+        if self._place is None:
+            return await move(*given)
+        token = _scope.set(self._here)
         try:
             return await move(*given)
         finally:
-            if self._place:
-                leave(token, self._place)
+            self._here = _scope.get()
+            leave(token, self._place, anyway=True)
 
 
 def within_async_generator(function: Callable[..., Any], scope: Callable[..., SpanScope]) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,8 @@ SCHEMA: dict[str, str] = {
     "cost_output": _USD,
     "cost_cache_read": _USD,
     "cost_cache_write": _USD,
+    "saved_tokens": _INT,
+    "saved_cost": _USD,
     # code
     "cell": _INT,
     "function": _TEXT,
@@ -76,9 +79,11 @@ SCHEMA: dict[str, str] = {
 """Columns of ``Profile.df`` in their order, with their pandas dtypes."""
 
 _NO_USAGE = Usage()
+_FIELDS = Usage.__slots__
+_told = attrgetter(*_FIELDS)
 _LONE = re.compile("[\ud800-\udfff]")
+_EXACT = 2**53  # from here on, not every whole number is a float
 _CODE = ("cell", "function", "file", "line")
-_STEP = ((np.nan,) * 5, None)  # what is no call has no price
 _COST_PARTS = ("cost", "cost_input", "cost_output", "cost_cache_read", "cost_cache_write")
 
 
@@ -92,17 +97,20 @@ class Table:
         The rows.
     parents : int32 array, shape (n,)
         Row of each span's parent, -1 for a root.
+    usage : float64 array, shape (n, fields of Usage)
+        What each span told, NaN where it told nothing.
     costs : float64 array, shape (n, 5)
         USD: total, input (fresh), output, cache reads, cache writes; NaN where the price is not known.
     cost_sources : list of str or None, length n
-        ``reported``, ``priced``, ``custom`` or ``missing`` for a call, None for a step.
+        ``reported``, ``priced``, ``custom``, ``cached`` or ``missing`` for a call, None for a step.
     now : int
         Monotonic nanoseconds when the table was made: the end so far of what is still open.
     """
 
     spans: tuple[Span, ...]
     parents: np.ndarray[Any, np.dtype[np.int32]]
-    costs: np.ndarray[Any, np.dtype[np.float64]]
+    usage: Floats
+    costs: Floats
     cost_sources: list[str | None]
     now: int
 
@@ -113,7 +121,7 @@ class Table:
     def of(cls, spans: Sequence[Span], now: int) -> Table:
         """Sort, link and price the spans of a recording."""
         from tokprof.meter.drafts import settle
-        from tokprof.meter.prices import price
+        from tokprof.meter.many import prices
 
         settle(spans)
         kept = [span for span in spans if span.kept]
@@ -122,13 +130,8 @@ class Table:
         if (parents >= np.arange(len(rows))).any():  # the clock of another machine was behind
             rows = _parents_first(rows, parents)
             parents = _parents(rows)
-        costs: list[float] = []
-        sources: list[str | None] = []
-        for span in rows:
-            parts, source = _STEP if span.source is None else price(span)
-            costs += parts
-            sources.append(source)
-        return cls(rows, parents, np.array(costs).reshape(len(rows), len(_COST_PARTS)), sources, now)
+        usage = _usage(rows)
+        return cls(rows, parents, usage, *prices(rows, usage), now)
 
     def duration(self, span: Span) -> float:
         """Seconds from the opening of a span to its end, or until now."""
@@ -136,19 +139,20 @@ class Table:
 
     def depths(self) -> Wholes:
         """Depth of each row; 0 for a root."""
-        above = self.parents.astype(np.int64)
-        depths = (above >= 0).astype(np.int64)
-        while (inner := np.flatnonzero(above >= 0)).size:  # each round looks twice as far up as the one before
-            depths[inner] += depths[above[inner]]
-            above[inner] = above[above[inner]]
-        return depths
+        return depths(self.parents)
 
     def durations(self) -> Floats:
         """Seconds from the opening of each span to its end, or until now."""
-        now = self.now
-        ends = [now if span.closed is None else span.closed for span in self.spans]
-        taken: Floats = (np.array(ends, np.int64) - self.whole("opened")) / 1e9
+        try:
+            ends = self.whole("closed")
+        except TypeError:  # something is still open
+            ends = np.array([self.now if span.closed is None else span.closed for span in self.spans], np.int64)
+        taken: Floats = (ends - self.whole("opened")) / 1e9
         return taken
+
+    def told(self, name: str) -> Floats:
+        """A field of `Usage`, as each span told it; NaN where it did not."""
+        return self.usage[:, _FIELDS.index(name)]
 
     def tags(self) -> list[dict[str, str]]:
         """Tags of each row with those of the spans around it; the inner one wins."""
@@ -177,20 +181,49 @@ class Table:
         return pd.DataFrame({name: made.column(name) for name in columns}, index=range(len(self)), copy=False)
 
 
+def depths(parents: np.ndarray[Any, np.dtype[Any]]) -> Wholes:
+    """Depth of each row or node by that of its parent; 0 where there is none (-1)."""
+    above = parents.astype(np.int64)
+    found = (above >= 0).astype(np.int64)
+    while (inner := np.flatnonzero(above >= 0)).size:  # each round looks twice as far up as the one before
+        found[inner] += found[above[inner]]
+        above[inner] = above[above[inner]]
+    return found
+
+
+def _usage(spans: Sequence[Span]) -> Floats:
+    """All fields at once: it is by far quicker than one after the other."""
+    told = map(_told, [span.usage or _NO_USAGE for span in spans])
+    flat = np.fromiter(chain.from_iterable(told), object, len(spans) * len(_FIELDS))
+    return flat.astype(np.float64).reshape(len(spans), len(_FIELDS))  # None becomes NaN
+
+
 def _in_order(spans: Sequence[Span]) -> tuple[Span, ...]:
     """Spans by their start, parents first: one may be added after what is below it, and have begun in the same tick."""
     opened = np.fromiter(map(attrgetter("opened"), spans), np.int64, len(spans))
     order = np.argsort(opened, kind="stable")
-    if not np.diff(opened[order]).all():
-        return tuple(sorted(spans, key=lambda span: (span.opened, _depth(span))))
+    if (ties := np.flatnonzero(np.diff(opened[order]) == 0)).size:
+        depth = np.zeros(len(spans), np.int64)
+        for at in order[np.union1d(ties, ties + 1)].tolist():
+            depth[at] = _depth(spans[at])
+        order = np.lexsort((depth, opened))
     return tuple([spans[at] for at in order.tolist()])
 
 
 def _parents(rows: Sequence[Span]) -> np.ndarray[Any, np.dtype[np.int32]]:
     """Row of each span's parent; what is around a span may have no row yet, or never."""
-    row_of = {id(span): row for row, span in enumerate(rows)}
-    above = [up if (up := span.parent) is None or up.kept else _above(span) for span in rows]
-    return np.array([row_of.get(id(span), -1) for span in above], np.int32)  # of None too: it is no row
+    ids = np.fromiter(map(id, rows), np.int64, len(rows))
+    order = np.argsort(ids)
+
+    def row_of(spans: Iterable[Span | None], count: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+        wanted = np.fromiter(map(id, spans), np.int64, count)  # of None too: it is no row
+        found = order[np.searchsorted(ids, wanted, sorter=order).clip(max=len(ids) - 1)]
+        return np.where(ids[found] == wanted, found, -1).astype(np.int32)
+
+    parents = row_of(map(attrgetter("parent"), rows), len(rows))
+    lost = [row for row in np.flatnonzero(parents < 0).tolist() if (up := rows[row].parent) and not up.kept]
+    parents[lost] = row_of((_above(rows[row]) for row in lost), len(lost))
+    return parents
 
 
 def _parents_first(rows: Sequence[Span], parents: np.ndarray[Any, np.dtype[np.int32]]) -> tuple[Span, ...]:
@@ -217,17 +250,19 @@ class _Columns:
         self.table = table
         self.made: dict[str, Any] = {}
         self.makers: dict[str, Callable[[], Any]] = {
-            "span_id": lambda: _text(self.ids),
-            "parent_id": lambda: _text([self.ids[up] if up >= 0 else None for up in table.parents.tolist()]),
+            "span_id": lambda: _text(self.ids[:-1]),
+            "parent_id": lambda: _text(self.ids[table.parents]),
             "depth": lambda: _integers(table.depths()),
             "start": self.start,
             "duration_s": table.durations,
             "ttft_s": self.first_token,
             "total_tokens": lambda: self.column("input_tokens") + self.column("output_tokens"),
             "usage_source": lambda: self.field("source", _TEXT),
-            "cost_source": lambda: _text(table.cost_sources),
-            "tags": lambda: _text(table.tags()),
-            **{name: partial(self.tokens, name) for name in TOKEN_FIELDS if name != "total_tokens"},
+            "cost_source": lambda: _text(_objects(table.cost_sources, len(table))),
+            "saved_tokens": self.saved_tokens,
+            "saved_cost": self.saved_cost,
+            "tags": lambda: _text(_objects(table.tags(), len(table))),
+            **{name: partial(self.tokens, name) for name in TOKEN_FIELDS if name in _FIELDS},
             **{name: partial(self.code, name) for name in _CODE},
             **{name: partial(self.cost, part) for part, name in enumerate(_COST_PARTS)},
         }
@@ -238,18 +273,39 @@ class _Columns:
         return self.made[name]
 
     def field(self, name: str, dtype: str) -> Any:
-        return _column(list(map(attrgetter(name), self.table.spans)), dtype)
+        return _column(_objects(map(attrgetter(name), self.table.spans), len(self.table)), dtype)
 
     def tokens(self, name: str) -> Any:
-        return _column(list(map(attrgetter(name), self.usages)), _INT)
+        told = self.table.told(name)
+        if told.size and np.nanmax(np.abs(told), initial=0) >= _EXACT:
+            return _column(_objects([getattr(span.usage, name, None) for span in self.table.spans], len(told)), _INT)
+        return _nullable(told.copy(), _INT)
 
     def cost(self, part: int) -> Any:
         return self.table.costs[:, part].copy()
 
+    @cached_property
+    def hits(self) -> list[int]:
+        return np.flatnonzero(self.column("usage_source").to_numpy() == "cached").tolist()
+
+    def saved_tokens(self) -> Any:
+        saved = np.full(len(self.table), None, object)
+        for row in self.hits:
+            saved[row] = self.table.spans[row].saved_tokens
+        return _column(saved, _INT)
+
+    def saved_cost(self) -> Any:
+        from tokprof.meter.prices import saved
+
+        costs = np.full(len(self.table), np.nan)
+        for row in self.hits:
+            costs[row] = saved(self.table.spans[row])
+        return costs
+
     def code(self, name: str) -> Any:
         places, frames = self.callers
         values = [None if frame is None else getattr(frame, name) for frame in frames]
-        return _column(values, SCHEMA[name], places)
+        return _column(_objects(values, len(values)), SCHEMA[name], places)
 
     def start(self) -> Any:
         import pandas as pd
@@ -258,19 +314,17 @@ class _Columns:
 
     def first_token(self) -> Any:
         seconds = np.full(len(self.table), np.nan)
-        for row, first in enumerate([span.first_token for span in self.table.spans]):
-            if first is not None:
-                seconds[row] = (first - self.table.spans[row].opened) / 1e9
+        firsts = [span.first_token for span in self.table.spans]
+        known = [row for row, first in enumerate(firsts) if first is not None]
+        told = np.array([firsts[row] for row in known], np.int64)
+        seconds[known] = (told - self.table.whole("opened")[known]) / 1e9
         return seconds
 
     @cached_property
-    def usages(self) -> list[Usage]:
-        return [span.usage or _NO_USAGE for span in self.table.spans]
-
-    @cached_property
-    def ids(self) -> list[str]:
-        digits = self.table.whole("id").astype(">u8").tobytes().hex()
-        return [digits[at : at + 16] for at in range(0, len(digits), 16)]
+    def ids(self) -> Any:
+        """Ids as text, and None behind the last one: the parent of a root is row -1."""
+        texts = self.table.whole("id").astype(">u8").tobytes().hex(" ", 8).split()
+        return _objects([*texts, None], len(self.table) + 1)
 
     @cached_property
     def callers(self) -> tuple[Any, list[Frame | None]]:
@@ -286,7 +340,13 @@ class _Columns:
 
 def encodable(values: Iterable[Any]) -> list[Any]:
     """Give texts for an index: with pyarrow installed, pandas puts one into Arrow, which takes no lone surrogate."""
-    return [_LONE.sub("\N{REPLACEMENT CHARACTER}", value) if isinstance(value, str) else value for value in values]
+    texts = [*values]
+    try:
+        if "".join(texts).isascii():  # by far the quickest way to see that there is nothing to do
+            return texts
+    except TypeError:  # not all of them are texts
+        pass
+    return [_LONE.sub("\N{REPLACEMENT CHARACTER}", text) if isinstance(text, str) else text for text in texts]
 
 
 def _above(span: Span) -> Span | None:
@@ -297,28 +357,30 @@ def _above(span: Span) -> Span | None:
     return above
 
 
-def _column(values: list[Any], dtype: str, places: Any = slice(None)) -> Any:
-    """Nullable columns are built from a value and a mask array: by far the quickest way into pandas.
+def _objects(values: Iterable[Any], count: int) -> Any:
+    return np.fromiter(values, object, count)
 
-    With `places`, each row has the value at its place.
-    """
+
+def _column(values: Any, dtype: str, places: Any = slice(None)) -> Any:
+    """Make a column of objects; with `places`, each row has the value at its place."""
+    if dtype == _TEXT:
+        return _text(values[places])
+    known = values.astype(np.float64)  # None becomes NaN, without a step of Python for each value
+    if dtype == _INT and np.nanmax(np.abs(known), initial=0) >= _EXACT:
+        whole = np.array([value or 0 for value in values.tolist()], np.int64)
+        return _nullable(known[places], dtype, whole[places])
+    return _nullable(known[places], dtype)
+
+
+def _nullable(known: Floats, dtype: str, whole: Wholes | None = None) -> Any:
+    """Nullable columns are built from a value and a mask array: by far the quickest way into pandas."""
     import pandas as pd
 
-    if dtype == _TEXT:
-        return _text(values, places)
-    if values.count(None) == len(values):
-        known, mask = np.zeros(len(values)), np.ones(len(values), np.bool_)
-    else:
-        known = np.array(values, np.float64)  # None becomes NaN, without a step of Python for each value
-        mask = np.isnan(known)
-        known[mask] = 0
+    mask = np.isnan(known)
+    known[mask] = 0
     if dtype == _FLAG:
-        return pd.arrays.BooleanArray(known[places].astype(np.bool_), mask[places])
-    if known.size and np.abs(known).max() >= 2**53:
-        whole = np.array([value or 0 for value in values], np.int64)
-    else:
-        whole = known.astype(np.int64)
-    return pd.arrays.IntegerArray(whole[places], mask[places])
+        return pd.arrays.BooleanArray(known.astype(np.bool_), mask)
+    return pd.arrays.IntegerArray(known.astype(np.int64) if whole is None else whole, mask)
 
 
 def _integers(values: Wholes) -> Any:
@@ -327,8 +389,8 @@ def _integers(values: Wholes) -> Any:
     return pd.arrays.IntegerArray(values, np.zeros(len(values), np.bool_))
 
 
-def _text(values: list[Any], places: Any = slice(None)) -> Any:
+def _text(values: Any) -> Any:
     """Objects, told as such: pandas would make them its own strings, and None a NaN."""
     import pandas as pd
 
-    return pd.Series(np.fromiter(values, object, len(values))[places], dtype=object)
+    return pd.Series(values, dtype=object)

@@ -54,7 +54,7 @@ def traceparent() -> str | None:
         ``tokprof.profile(traceparent=...)``. None while nothing is being recorded.
     """
     scope = current()
-    if scope is None:
+    if scope is None or not scope[0].seen:
         return None
     recording, span = scope
     return f"00-{recording.trace_id:032x}-{span.id & _MASK:016x}-01"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tokprof.meter.drafts import settle
-from tokprof.meter.prices import price
+from tokprof.meter.prices import price, saved
 from tokprof.recorder import warn_once
 from tokprof.span import NO_FRAMES, Span, Usage
 
@@ -47,6 +47,7 @@ def _add(recording: Recording, span: Span, sums: dict[tuple[Any, ...], Span]) ->
     settle((span,))
     priced = price(span)
     cost = None if priced.parts[0] != priced.parts[0] else priced.parts[0]
+    spared = saved(span)
     retried = (span.attempt or 1) > 1
     tags = span.tags if len(sums) < _MANY else None  # a name for each request would be a row for each
     key = (
@@ -65,6 +66,8 @@ def _add(recording: Recording, span: Span, sums: dict[tuple[Any, ...], Span]) ->
             usage=span.usage and replace(span.usage),
             cost=cost,
             cost_source=None if cost is None else priced.source,
+            saved=span.saved and replace(span.saved),
+            saved_cost=None if spared != spared else spared,
             error=None,
             first_token=None,
             finish_reason=None,
@@ -82,6 +85,9 @@ def _add(recording: Recording, span: Span, sums: dict[tuple[Any, ...], Span]) ->
         return
     known.unkept += 1
     known.usage = Usage.sum(known.usage, span.usage)
+    known.saved = Usage.sum(known.saved, span.saved)
+    if spared == spared:
+        known.saved_cost = (known.saved_cost or 0) + spared
     if known.cost is not None and cost is not None:
         known.cost += cost
     known.closed = (known.closed or known.opened) + (span.closed or span.opened) - span.opened

@@ -1,5 +1,5 @@
 // Profiles to look at without a kernel: an agent that plans, uses tools in parallel and summarises; and a big random one.
-import { encode } from "@tokprof/border.ts";
+import { encode, FLOW_VIAS } from "@tokprof/border.ts";
 
 const KINDS = ["cell", "profile", "frame", "agent", "workflow", "task", "tool", "retriever", "embedding", "reranker", "chain", "llm"];
 const SOURCES = ["reported", "derived", "estimated", "partial", "missing"];
@@ -27,6 +27,8 @@ export interface Step {
   http_status?: number;
   stream?: boolean;
   tags?: Record<string, string>;
+  /** Names of steps whose answers came back in its prompt: way and tokens. */
+  heard?: Record<string, readonly [via: "history" | "tool" | "text", tokens: number]>;
   children?: Step[];
 }
 
@@ -82,10 +84,25 @@ export function blockOf(root: Step, title: string, unpriced = false): Uint8Array
     },
     strings,
     kinds: KINDS,
+    ...flowsOf(steps),
     meta: { title, duration_s: root.duration, metric: "tokens" },
   });
 }
 
+/** Data from the newest step of a name before it. */
+function flowsOf(steps: Step[]) {
+  const found = steps.flatMap((step, to) =>
+    Object.entries(step.heard ?? {}).map(([name, [via, tokens]]) => {
+      const from = steps.slice(0, to).map((other) => other.name).lastIndexOf(name);
+      const call = steps.findIndex((other, at) => at >= from && isCall(other));
+      return { from: kindIs(steps[from]!, "tool") ? from : call, to, via: FLOW_VIAS.indexOf(via), tokens };
+    }),
+  );
+  const column = (key: "from" | "to" | "via" | "tokens") => found.map((each) => each[key]);
+  return found.length > 0 ? { flows: { from: column("from"), to: column("to"), via: column("via"), tokens: column("tokens") } } : {};
+}
+
+const kindIs = (step: Step, kind: string) => step.kind === kind;
 const isCall = (s: Step) => s.source !== undefined || ["llm", "embedding", "reranker"].includes(s.kind);
 
 /** Name of the innermost function around a step. */

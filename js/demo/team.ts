@@ -55,6 +55,27 @@ const subtopic = (depth: number): (() => Step) => () =>
     ask(GPT, 1.2, 5200, 640, { cache_read: 2048 }),
   ]);
 
+/** Agents that pass text on: a plan, what a tool found, a draft that goes to and fro. */
+export function newsroom(): Step {
+  now = 0;
+  const agent = (name: string, ...calls: (() => Step)[]) => () => step("agent", name, `${name}.py:3`, calls);
+  return step("cell", "In[8]", "In[8]:1", [
+    agent("planner", ask(GPT, 1, 300, 440)),
+    agent(
+      "researcher",
+      () => step("frame", "ask", "tools.py:4", [ask(MINI, 0.5, 900, 60, { heard: { planner: ["text", 440] } })]),
+      () => step("tool", "search", "tools.py:12", [], 0.3),
+      () => step("frame", "ask", "tools.py:4", [
+        ask(MINI, 0.5, 2000, 800, { heard: { planner: ["text", 440], search: ["tool", 700], researcher: ["history", 60] } }),
+      ]),
+    ),
+    agent("writer", ask(SONNET, 2, 1000, 1200, { heard: { ask: ["text", 800] } })),
+    agent("critic", ask(GPT, 1, 1500, 250, { heard: { writer: ["text", 1200], planner: ["text", 100] } })),
+    agent("writer", ask(SONNET, 2, 1300, 1250, { heard: { critic: ["text", NaN] } })),
+    agent("auditor", ask(GPT, 1, 100, 20)),
+  ]);
+}
+
 export function team(): Step {
   now = 0;
   return step("cell", "In[7]", "In[7]:1", [

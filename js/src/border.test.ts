@@ -64,6 +64,18 @@ describe("decode", () => {
     expect(() => decode(withHeader((h) => (h["version"] = 9)))).toThrow("version 9");
   });
 
+  test("reads flows, which have a length of their own", () => {
+    const flows = { from: [1, 1, 2, 1], to: [2, 2, 1, 2], via: [0, 1, 2, 2], tokens: [5, 6, NaN, 7] };
+    const made = (more: object) =>
+      decode(encode({ nodes: 3, columns: { parent: [-1, 0, 0] }, strings: [], kinds: ["cell"], flows: { ...flows, ...more } }));
+    expect([...made({}).flows!.tokens]).toEqual([5, 6, NaN, 7]);
+    expect(decode(bytes()).flows).toBeUndefined();
+    expect(() => made({ to: [2, 2, 3, 2] })).toThrow('column "flow_to"');
+    expect(() => made({ from: [2, -1, 1, 2] })).toThrow('column "flow_from"');
+    expect(() => made({ via: [0, 1, 2, 3] })).toThrow('column "flow_via"');
+    expect(() => made({ via: [0, 1] })).toThrow('column "flow_via": 2 values for 4');
+  });
+
   test("a parent after its child is refused", () => {
     const block = encode({ nodes: 2, columns: { parent: [-1, 1] }, strings: [], kinds: ["cell"] });
     expect(() => decode(block)).toThrow('column "parent"');

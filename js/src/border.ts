@@ -53,14 +53,56 @@ export interface Block {
   readonly cost_output: Float64Array;
   readonly cost_cache_read: Float64Array;
   readonly cost_cache_write: Float64Array;
+  /** Tokens and USD that a cache saved by its answer; NaN where that is not known. */
+  readonly saved: Float64Array;
+  readonly saved_cost: Float64Array;
+  /** Parts of prompts, in the order of their calls; absent where there are none. */
+  readonly segments?: Segments;
+  /** Which answers went into which prompts; absent where none did, or none were kept. */
+  readonly flows?: Flows;
+  /** Of a block that has nodes for them: input that was sent before. */
+  readonly replayed?: Float64Array;
   readonly strings: readonly string[];
   readonly kinds: readonly string[];
   readonly statuses: readonly string[];
+  /** The surest first. */
   readonly sources: readonly string[];
   /** Where a cost comes from: "" (no call), reported, priced, custom, cached, missing. */
   readonly pricings: readonly string[];
   readonly meta: Meta;
 }
+
+/** Columns with a length of their own. */
+export interface Segments {
+  /** The call. */
+  readonly node: Int32Array;
+  /** Index into `names`. */
+  readonly part: Uint8Array;
+  /** Of a tool its name. */
+  readonly label: Int32Array;
+  readonly tokens: Int32Array;
+  /** Those that no earlier call had sent. */
+  readonly new: Int32Array;
+  readonly cached: Int32Array;
+  /** USD; NaN where the price is unknown. */
+  readonly cost: Float64Array;
+  readonly names: readonly string[];
+}
+
+/** Columns with a length of their own. */
+export interface Flows {
+  /** Nodes: the call or tool that something came from, and the one that it went into. */
+  readonly from: Int32Array;
+  readonly to: Int32Array;
+  /** Index into `FLOW_VIAS`. */
+  readonly via: Uint8Array;
+  /** NaN where not known. */
+  readonly tokens: Float64Array;
+}
+
+/** An assistant's turn that was sent again, the call or the result of a tool, or anywhere else in a prompt. */
+export const FLOW_VIAS = ["history", "tool", "text"] as const;
+export type FlowVia = (typeof FLOW_VIAS)[number];
 
 export interface Meta {
   readonly title?: string;
@@ -118,10 +160,17 @@ const SCHEMA = {
   cost_output: ["f8", 0],
   cost_cache_read: ["f8", 0],
   cost_cache_write: ["f8", 0],
+  saved: ["f8", 0],
+  saved_cost: ["f8", 0],
 } as const satisfies Record<string, readonly [Dtype, number]>;
+
+const SEGMENTS = { node: "i4", part: "u1", label: "i4", tokens: "i4", new: "i4", cached: "i4", cost: "f8" } as const;
+
+const FLOWS = { from: "i4", to: "i4", via: "u1", tokens: "f8" } as const;
 
 export type ColumnName = keyof typeof SCHEMA;
 export const NAMES = Object.keys(SCHEMA) as ColumnName[];
+export const fallbackOf = (name: ColumnName): number => SCHEMA[name][1];
 const STRING_COLUMNS = ["name", "where", "function", "model", "error", "provider", "tier", "finish", "tags"] as const;
 
 /** Figures of the bits of `told` and `untold`; tokens are input, output and embedding together. */
@@ -155,8 +204,7 @@ function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; data:
   return { header: header as Record<string, unknown>, data: 8 + length };
 }
 
-function readColumn(name: ColumnName, spec: unknown, nodes: number, bytes: Uint8Array, data: number): ColumnArray {
-  const [dtype, fallback] = SCHEMA[name];
+function readColumn(name: string, [dtype, fallback]: readonly [Dtype, number], spec: unknown, nodes: number, bytes: Uint8Array, data: number): ColumnArray {
   const Type = TYPES[dtype];
   if (spec === undefined) return new Type(nodes).fill(fallback);
   const { dtype: found, offset, length } = (spec ?? {}) as ColumnHeader;
@@ -188,6 +236,36 @@ function checkRange(name: string, column: ColumnArray, size: number): void {
   }
 }
 
+function readSegments(header: Record<string, unknown>, specs: Record<string, unknown>, nodes: number, bytes: Uint8Array, data: number): Segments | undefined {
+  const length = (specs["segment_node"] as ColumnHeader | undefined)?.length;
+  if (!length) return undefined;
+  const columns: Record<string, ColumnArray> = {};
+  for (const [name, dtype] of Object.entries(SEGMENTS)) {
+    columns[name] = readColumn(`segment_${name}`, [dtype, 0], specs[`segment_${name}`], length, bytes, data);
+  }
+  const names = strings(header, "parts");
+  const segments = { ...columns, names } as unknown as Segments;
+  checkRange("segment_node", segments.node, nodes);
+  checkRange("segment_part", segments.part, names.length);
+  if (segments.node.some((node, at) => node < (segments.node[at - 1] ?? 0))) throw new Error('column "segment_node": out of order');
+  return segments;
+}
+
+function readFlows(specs: Record<string, unknown>, nodes: number, bytes: Uint8Array, data: number): Flows | undefined {
+  const length = (specs["flow_from"] as ColumnHeader | undefined)?.length;
+  if (!length) return undefined;
+  const columns: Record<string, ColumnArray> = {};
+  for (const [name, dtype] of Object.entries(FLOWS)) {
+    columns[name] = readColumn(`flow_${name}`, [dtype, 0], specs[`flow_${name}`], length, bytes, data);
+  }
+  const flows = columns as unknown as Flows;
+  checkRange("flow_from", flows.from, nodes);
+  checkRange("flow_to", flows.to, nodes);
+  checkRange("flow_via", flows.via, FLOW_VIAS.length);
+  if (flows.from.includes(-1) || flows.to.includes(-1)) throw new Error('column "flow_from": from or to nowhere');
+  return flows;
+}
+
 /** Reads a block; throws an Error that names what is wrong with it. */
 export function decode(view: DataView | ArrayBuffer | Uint8Array): Block {
   const bytes =
@@ -202,10 +280,14 @@ export function decode(view: DataView | ArrayBuffer | Uint8Array): Block {
   }
   const specs = (header["columns"] ?? {}) as Record<string, unknown>;
   const columns: Partial<Record<ColumnName, ColumnArray>> = {};
-  for (const name of NAMES) columns[name] = readColumn(name, specs[name], nodes, bytes, data);
+  for (const name of NAMES) columns[name] = readColumn(name, SCHEMA[name], specs[name], nodes, bytes, data);
+  const segments = readSegments(header, specs, nodes, bytes, data);
+  const flows = readFlows(specs, nodes, bytes, data);
   const block = {
     ...columns,
     nodes,
+    ...(segments ? { segments } : {}),
+    ...(flows ? { flows } : {}),
     strings: strings(header, "strings"),
     kinds: strings(header, "kinds"),
     statuses: strings(header, "statuses"),
@@ -215,6 +297,7 @@ export function decode(view: DataView | ArrayBuffer | Uint8Array): Block {
   } as unknown as Block;
   checkTree(block.parent);
   for (const name of STRING_COLUMNS) checkRange(name, block[name], block.strings.length);
+  if (segments) checkRange("segment_label", segments.label, block.strings.length);
   if (nodes > 0) checkRange("kind", block.kind, block.kinds.length);
   return block;
 }
@@ -224,27 +307,30 @@ export interface EncodeInput {
   columns: Partial<Record<ColumnName, ArrayLike<number>>>;
   strings: string[];
   kinds: string[];
+  segments?: Partial<Record<keyof typeof SEGMENTS, ArrayLike<number>>> & { names: string[] };
+  flows?: Record<keyof typeof FLOWS, ArrayLike<number>>;
   meta?: Meta;
 }
 
 /** Writes a block: for tests and the demo; the kernel has its own writer. */
-export function encode({ nodes, columns, strings, kinds, meta = {} }: EncodeInput): Uint8Array {
+export function encode({ nodes, columns, strings, kinds, segments, flows, meta = {} }: EncodeInput): Uint8Array {
   const specs: Record<string, ColumnHeader> = {};
   const parts: { offset: number; bytes: Uint8Array }[] = [];
   let offset = 0;
-  for (const name of NAMES) {
-    const values = columns[name];
-    if (!values) continue;
-    const [dtype] = SCHEMA[name];
+  const add = (name: string, dtype: Dtype, values: ArrayLike<number> | undefined) => {
+    if (!values) return;
     const array = new TYPES[dtype](Array.from(values));
     specs[name] = { dtype, offset, length: array.length };
     parts.push({ offset, bytes: new Uint8Array(array.buffer) });
     offset = Math.ceil((offset + array.byteLength) / 8) * 8;
-  }
+  };
+  for (const name of NAMES) add(name, SCHEMA[name][0], columns[name]);
+  for (const [name, dtype] of Object.entries(SEGMENTS)) add(`segment_${name}`, dtype, segments?.[name as "node"]);
+  for (const [name, dtype] of Object.entries(FLOWS)) add(`flow_${name}`, dtype, flows?.[name as "from"]);
   const statuses = ["ok", "error", "cancelled", "partial", "open"];
   const sources = ["reported", "derived", "estimated", "partial", "missing"];
   const priced = ["", "reported", "priced", "custom", "cached", "missing"];
-  const json = JSON.stringify({ version: 1, nodes, columns: specs, strings, kinds, statuses, sources, priced, meta });
+  const json = JSON.stringify({ version: 1, nodes, columns: specs, strings, kinds, statuses, sources, priced, parts: segments?.names, meta });
   const text = new TextEncoder().encode(json);
   const length = Math.ceil((8 + text.length) / 8) * 8 - 8;
   const bytes = new Uint8Array(8 + length + offset).fill(32, 8, 8 + length);

@@ -1,6 +1,6 @@
 // Colours of boxes: Okabe-Ito, told apart with any colour vision, softened towards the background, with ink that can be read.
 import { dollars, percent } from "./format.ts";
-import { kindOf, nameOf, stringOf, totalOf, type Tree } from "./tree.ts";
+import { isPart, kindOf, nameOf, PART, stringOf, totalOf, type Tree } from "./tree.ts";
 
 export type Rgb = readonly [number, number, number];
 
@@ -32,6 +32,9 @@ export interface Swatch {
   readonly ink: string;
   readonly mutedFill: string;
   readonly mutedInk: string;
+  /** Of the parts of a call. */
+  readonly softFill: string;
+  readonly softInk: string;
 }
 
 /** Index of a colour: 0-7 Okabe-Ito, then the quiet tones. */
@@ -89,11 +92,14 @@ export function fills(background: Rgb, foreground: Rgb): Rgb[] {
 export function swatches(background: Rgb, foreground: Rgb): Swatch[] {
   return fills(background, foreground).map((fill) => {
     const muted = mix(fill, background, 0.76);
+    const soft = mix(fill, background, 0.5);
     return {
       fill: css(fill),
       ink: css(inkOn(fill)),
       mutedFill: css(muted),
       mutedInk: css(mix(inkOn(muted), muted, 0.45)),
+      softFill: css(soft),
+      softInk: css(inkOn(soft)),
     };
   });
 }
@@ -101,7 +107,7 @@ export function swatches(background: Rgb, foreground: Rgb): Swatch[] {
 export type ColorMode = "model" | "kind" | "source" | "heat";
 
 /** Colours of provenances: blue is sure, orange is not, grey is not known. */
-const SOURCE_COLORS: Readonly<Record<string, number>> = { reported: 0, derived: 2, estimated: 1, partial: 5, missing: GREY };
+const SOURCE_COLORS: Readonly<Record<string, number>> = { cached: 6, reported: 0, derived: 2, estimated: 1, partial: 5, missing: GREY };
 
 export interface LegendEntry {
   readonly key: string;
@@ -154,6 +160,10 @@ export function colorize(tree: Tree, mode: ColorMode): Coloring {
   for (let node = 0; node < n; node++) {
     if (group[node]! >= 0) entry[node] = place[group[node]!]!;
     color[node] = entry[node]! >= 0 ? legend[entry[node]!]!.color : quietTone(kindOf(block, node));
+    const up = block.parent[node]!;
+    if (mode === "kind" || !isPart(tree, node) || up < 0) continue;
+    color[node] = color[up]!;
+    entry[node] = entry[up]!;
   }
   return { color, entry, legend };
 }
@@ -204,7 +214,7 @@ function heat(tree: Tree): Coloring {
 function kindColor(kind: string): number {
   const color = KIND_COLORS[kind];
   if (color !== undefined) return color;
-  return kind === "frame" || kind === "cell" || kind === "profile" ? quietTone(kind) : GREY;
+  return kind === "frame" || kind === "cell" || kind === "profile" || kind === PART ? quietTone(kind) : GREY;
 }
 
 function quietTone(kind: string): number {

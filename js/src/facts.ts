@@ -2,7 +2,7 @@
 import { FIGURES, NO_SOURCE } from "./border.ts";
 import { compact, dollars, integer, percent, plain, plural, seconds } from "./format.ts";
 import { isUnknown } from "./layout.ts";
-import { isOfLanguage, kindOf, nameOf, runsOf, selfOf, stringOf, totalOf, unknownOf, type Metric, type Tree } from "./tree.ts";
+import { isOfLanguage, isPart, kindOf, nameOf, runsOf, selfOf, stringOf, totalOf, unknownOf, type Metric, type Tree } from "./tree.ts";
 
 export interface Fact {
   readonly label: string;
@@ -11,6 +11,7 @@ export interface Fact {
 }
 
 const PROVENANCE: Readonly<Record<string, string>> = {
+  cached: "answered from a cache: nothing was spent",
   reported: "reported by the provider",
   derived: "derived from what the provider reported",
   estimated: "estimated by a tokenizer",
@@ -44,7 +45,7 @@ export function bound(tree: Tree, metric: Metric, node: number): string {
   if (metric === "time") return "";
   if (unknownOf(tree, metric, node) > 0 || (metric === "cost" && totals.unpriced[node]! > 0)) return "≥ ";
   const source = isOfLanguage(metric) ? totals.languageSource : totals.source;
-  return block.sources[source[node]!] === "estimated" ? "~ " : "";
+  return block.sources[source[node]!] === "estimated" || (isPart(tree, node) && totals.input[node]! > 0) ? "~ " : "";
 }
 
 export function amount(tree: Tree, metric: Metric, node: number): string {
@@ -121,8 +122,10 @@ export function facts(tree: Tree, metric: Metric, node: number): Fact[] {
     if (value) list.push(tone ? { label, value, tone } : { label, value });
   };
   const calls = totals.calls[node]!;
-  const inside = isCall[node] && calls === 1 ? "" : plural(calls, "call");
-  add("Kind", [kindOf(block, node), block.stream[node] ? "streamed" : "", inside].filter(Boolean).join(", "));
+  const part = isPart(tree, node);
+  const inside = part || (isCall[node] && calls === 1) ? "" : plural(calls, "call");
+  const whole = part ? `part of the ${totals.input[node]! > 0 ? "prompt" : "answer"}` : kindOf(block, node);
+  add("Kind", [whole, block.stream[node] ? "streamed" : "", inside].filter(Boolean).join(", "));
   add("Model", plain(stringOf(block, block.model[node])));
   add("Where", plain(stringOf(block, block.where[node])));
   const status = block.statuses[block.status[node]!] ?? "ok";
@@ -137,7 +140,8 @@ export function facts(tree: Tree, metric: Metric, node: number): Fact[] {
   const folded = tree.made?.folded?.[node];
   if (folded) add("Folded", `${integer(folded + 1)} functions that each call nothing but the next; unfold with e`);
   if (calls > 0) addTokens(tree, metric, node, add);
-  add("Duration", duration(tree, node));
+  else if (part) addPart(tree, metric, node, add);
+  if (!part) add("Duration", duration(tree, node));
   return list;
 }
 
@@ -147,7 +151,7 @@ function duration(tree: Tree, node: number): string {
     const runs = runsOf(tree, node);
     return seconds(block.duration[node]!) + (runs > 1 ? `, ${plural(runs, "run")} and parallel calls summed` : "");
   }
-  const own = tree.firstChild[node]! >= 0 ? ` (${seconds(selfOf(tree, "time", node))} self)` : "";
+  const own = tree.firstChild[node]! >= 0 && !isPart(tree, tree.firstChild[node]!) ? ` (${seconds(selfOf(tree, "time", node))} self)` : "";
   const parts = [seconds(block.duration[node]!) + own];
   if (Number.isFinite(block.ttft[node])) parts.push(`first token after ${seconds(block.ttft[node]!)}`);
   return parts.join(", ");
@@ -159,7 +163,7 @@ function provenance({ block, totals }: Tree, node: number): string {
   const words = PROVENANCE[source] ?? "";
   const calls = totals.calls[node]!;
   const unknown = totals.unknown[node]!;
-  if (calls <= 1 || source === "reported") return words;
+  if (calls <= 1 || source === "reported" || source === "cached") return words;
   if (unknown === calls) return "unknown: no call has full usage";
   if (unknown > 0) return `lower bound: ${integer(unknown)} of ${integer(calls)} calls without full usage`;
   return `partly ${words}`;
@@ -169,7 +173,7 @@ export function addTokens(
   tree: Tree,
   metric: Metric,
   node: number,
-  add: (label: string, value: string, tone?: Fact["tone"]) => void,
+  add: Add,
 ): void {
   const { totals } = tree;
   const total = totalOf(tree, "tokens", node);
@@ -180,13 +184,14 @@ export function addTokens(
     return integer(value) + (known.length ? ` (${known.join(", ")})` : "");
   };
   const self = selfOf(tree, "tokens", node);
-  const own = self !== total ? ` (${integer(self)} self)` : "";
+  const own = self !== total && !isPart(tree, tree.firstChild[node]!) ? ` (${integer(self)} self)` : "";
   const only = embedsOnly(tree, node);
   add(only ? "Embedding tokens" : "Tokens", amount(tree, "tokens", node) + (total > 0 ? own : ""), unknown ? "part" : undefined);
   const embedding = totals.embedding[node]!;
   if (total > embedding) {
     const cached = [part(totals.cache_read[node]!, "from cache"), part(totals.cache_write[node]!, "to cache")];
     add("Input", of(totals.input[node]!, cached));
+    addReplayed(tree, node, add);
     add("Output", of(totals.output[node]!, [part(totals.reasoning[node]!, "reasoning")]));
   }
   if (embedding > 0 && !only) add("Embedding", integer(embedding));
@@ -194,15 +199,45 @@ export function addTokens(
   const unpriced = totals.unpriced[node]!;
   const gap = unpriced > 0 && cost !== "price unknown" ? ` (${plural(unpriced, "call")} without price)` : "";
   add("Cost", cost + gap, unpriced ? "part" : undefined);
-  const whole = totalOf(tree, metric, 0);
-  if (node > 0 && whole > 0) {
-    const all = tree.made?.up ? `the ${NOUNS[metric]} of ${label(tree, 0)}` : `all ${NOUNS[metric]}`;
-    add("Share", `${percent(totalOf(tree, metric, node), whole)} of ${all}`);
-  }
+  add("Saved", saved(tree, node));
+  addShare(tree, metric, node, add);
   const source = totals.source[node]!;
   if (source !== NO_SOURCE) {
     add("Counted", provenance(tree, node), unknown ? "part" : undefined);
   }
+}
+
+/** What a cache saved by this call. */
+function saved({ block, isCall, made }: Tree, node: number): string {
+  if (made || !isCall[node] || block.pricings[block.priced[node]!] !== "cached") return "";
+  const [tokens, cost] = [block.saved[node]!, block.saved_cost[node]!];
+  return [tokens > 0 ? `${integer(tokens)} tokens` : "", cost > 0 ? dollars(cost) : ""].filter(Boolean).join(", ");
+}
+
+type Add = (label: string, value: string, tone?: Fact["tone"]) => void;
+
+function addShare(tree: Tree, metric: Metric, node: number, add: Add): void {
+  const whole = totalOf(tree, metric, 0);
+  if (node <= 0 || !(whole > 0)) return;
+  const all = tree.made?.up ? `the ${NOUNS[metric]} of ${label(tree, 0)}` : `all ${NOUNS[metric]}`;
+  add("Share", `${percent(totalOf(tree, metric, node), whole)} of ${all}`);
+}
+
+function addReplayed({ totals }: Tree, node: number, add: Add): void {
+  const { input, replayed } = totals;
+  if (replayed[node]! > 0) add("Sent before", `${integer(replayed[node]!)} (${percent(replayed[node]!, input[node]!)})`);
+}
+
+/** Of a part of a prompt or an answer. */
+function addPart(tree: Tree, metric: Metric, node: number, add: Add): void {
+  const { totals, block } = tree;
+  add("Tokens", amount(tree, "tokens", node));
+  addReplayed(tree, node, add);
+  add("From cache", totals.cache_read[node]! > 0 ? integer(totals.cache_read[node]!) : "");
+  const call = block.parent[node]!;
+  add("Cost", totals.cost[node]! > 0 || (call >= 0 && totals.unpriced[call] === 0) ? amount(tree, "cost", node) : "price unknown");
+  addShare(tree, metric, node, add);
+  if (totals.input[node]! > 0) add("Counted", "its share of the input, by a tokenizer");
 }
 
 /** Why a metric has nothing to draw. */

@@ -16,6 +16,9 @@ export function isMetric(value: unknown): value is Metric {
   return METRICS.includes(value as Metric);
 }
 
+/** Kind of the nodes that stand for a part of a prompt or an answer. */
+export const PART = "part";
+
 const EMBEDDING_KINDS = new Set(["embedding", "reranker"]);
 export const CALL_KINDS = new Set(["llm", ...EMBEDDING_KINDS]);
 
@@ -27,6 +30,8 @@ export interface Totals {
   readonly cache_read: Float64Array;
   readonly cache_write: Float64Array;
   readonly reasoning: Float64Array;
+  /** Input that an earlier call had sent, where the block tells it. */
+  readonly replayed: Float64Array;
   /** Sum of the known costs, USD. */
   readonly cost: Float64Array;
   readonly calls: Int32Array;
@@ -121,6 +126,7 @@ export function sumUp(block: Block, isCall: Uint8Array, isEmbedding: Uint8Array,
     cache_read: block.cache_read.slice(),
     cache_write: block.cache_write.slice(),
     reasoning: block.reasoning.slice(),
+    replayed: block.replayed?.slice() ?? new Float64Array(n),
     cost: new Float64Array(n),
     calls: new Int32Array(n),
     unpriced: new Int32Array(n),
@@ -249,6 +255,15 @@ export function nameOf(block: Block, node: number): string {
 
 export function kindOf(block: Block, node: number): string {
   return block.kinds[block.kind[node]!] ?? "";
+}
+
+export function isPart({ block }: Tree, node: number): boolean {
+  return node >= 0 && kindOf(block, node) === PART;
+}
+
+/** How much of the input at or below a node was sent before, from 0 to 1. */
+export function replayedShare({ totals }: Tree, node: number): number {
+  return totals.input[node]! > 0 ? totals.replayed[node]! / totals.input[node]! : 0;
 }
 
 /** A node of one block in a later one, or -1: a live profile inserts nodes, so the index alone says nothing. */

@@ -1,8 +1,9 @@
 """How well unusual calls are found: precision and recall on faults put into random runs of an agent.
 
 Ten runs without faults are the baseline of each round. Then a run with one kind of fault is judged: recall is the share
-of faults of which a call was found, precision the share of the calls found that belong to a fault. The last line is of
-runs without any. Seeded: the same figures each time. ``python tests/bench/anomalies.py``
+of faults of which a call was found, precision the share of the calls found that belong to a fault. Each kind comes in
+sizes, from what hardly stands out of the noise to what anybody sees. The last line is of runs without any. Seeded: the
+same figures each time. ``python tests/bench/anomalies.py``
 """
 
 from __future__ import annotations
@@ -21,6 +22,16 @@ BASELINE = 10
 SMALL, LARGE = "gpt-4o-mini", "gpt-4o"
 # name, model, input and output tokens, seconds; they vary by a normal deviation of a quarter
 FUNCTIONS = (("plan", LARGE, 1500, 400, 4.0), ("search", SMALL, 600, 60, 0.8), ("write", LARGE, 6000, 900, 9.0))
+
+
+# kind to the sizes it comes in; the last is the gross one
+FAULTS: dict[str, tuple[tuple[str, tuple[float, float]], ...]] = {
+    "loop": (("3 more calls", (3, 3)), ("4 to 6", (4, 6)), ("8 to 15", (8, 15))),
+    "prompt growth": (("by 1.5 a turn", (1.5, 1.5)), ("by 2", (2, 2)), ("by 3 to 5", (3, 5))),
+    "retry storm": (("2 refusals", (2, 2)), ("3", (3, 3)), ("4 to 6", (4, 6))),
+    "model swap": (("for one of another step", (0, 0)), ("for a new one", (1, 1))),
+    "slow answer": (("2 times", (2, 2)), ("4 times", (4, 4)), ("6 to 12", (6, 12))),
+}
 
 
 class Run:
@@ -48,7 +59,7 @@ class Run:
         span.attempt = attempt
         return span
 
-    def task(self, fault: str | None) -> None:
+    def task(self, fault: str | None, low: float = 0, high: float = 0) -> None:
         """Plan, search a few times, write."""
         step = self._open(self.root, "task", "agent", Stack())
         bad: set[int] = set()
@@ -60,19 +71,20 @@ class Run:
             else:
                 self.call(step, 1)
         if fault == "loop":
-            bad = {self.call(step, 1).id for _ in range(self.draw.randint(8, 15))}
+            bad = {self.call(step, 1).id for _ in range(self.draw.randint(int(low), int(high)))}
         elif fault == "prompt growth":
-            factor = self.draw.uniform(3, 5)
+            factor = self.draw.uniform(low, high)
             bad = {self.call(step, 2, more=factor**power).id for power in (1, 2)}
         elif fault == "retry storm":
-            bad = {self.refused(step, 2, attempt).id for attempt in range(1, self.draw.randint(4, 7))}
+            refusals = self.draw.randint(int(low), int(high))
+            bad = {self.refused(step, 2, attempt).id for attempt in range(1, refusals + 1)}
             last = self.call(step, 2)
             last.attempt = len(bad) + 1
             bad.add(last.id)
         elif fault == "model swap":
-            bad = {self.call(step, 2, model="gpt-4.1").id}
+            bad = {self.call(step, 2, model="gpt-4.1" if high else SMALL).id}
         elif fault == "slow answer":
-            bad = {self.call(step, 2, slower=self.draw.uniform(6, 12)).id}
+            bad = {self.call(step, 2, slower=self.draw.uniform(low, high)).id}
         if not bad or fault in ("loop",):
             self.call(step, 2)
         if bad:
@@ -97,21 +109,22 @@ class Run:
         span.closed = self.now
 
 
-def run(draw: random.Random, fault: str | None = None) -> Run:
+def run(draw: random.Random, fault: str | None = None, low: float = 0, high: float = 0) -> Run:
     made = Run(draw)
     broken = draw.randrange(8)
     for at in range(8):
-        made.task(fault if at == broken else None)
+        made.task(fault if at == broken else None, low, high)
     return made
 
 
-def judge(fault: str | None, say: Callable[[str], None]) -> tuple[int, int, int, int, int]:
+def judge(fault: str | None, say: Callable[[str], None], size: int = -1) -> tuple[int, int, int, int, int]:
     """Faults, those found, calls found, those of a fault among them, calls."""
     faults = found = flagged = right = calls = 0
+    label, (low, high) = FAULTS[fault][size] if fault else ("", (0.0, 0.0))
     for each in range(ROUNDS):
-        draw = random.Random(f"{fault} {each}")
+        draw = random.Random(f"{fault} {label} {each}")
         baseline = [run(draw).table() for _ in range(BASELINE)]
-        made = run(draw, fault)
+        made = run(draw, fault, low, high)
         table = made.table()
         frame = anomalies(table, baseline)
         ids = {int(span, 16) for span in frame.span_id}
@@ -122,17 +135,16 @@ def judge(fault: str | None, say: Callable[[str], None]) -> tuple[int, int, int,
         calls += sum(span.source is not None for span in table.spans)
     share = f"{found / faults:7.0%}" if faults else f"{'':>7}"
     exact = f"{right / flagged:10.0%}" if flagged and faults else f"{'':>10}"
-    say(f"{fault or 'none':<14}{faults:>7}{share}{exact}{flagged:>9}{flagged - right:>13} of {calls:,}")
+    say(f"{fault or 'none':<14}{label:<24}{faults:>7}{share}{exact}{flagged:>9}{flagged - right:>13} of {calls:,}")
     return faults, found, flagged, right, calls
 
 
-FAULTS = ("loop", "prompt growth", "retry storm", "model swap", "slow answer", None)
-
-
 def main() -> None:
-    print(f"{'fault':<14}{'faults':>7}{'recall':>7}{'precision':>10}{'flagged':>9}{'false alarms':>13}")
-    for fault in FAULTS:
-        judge(fault, print)
+    print(f"{'fault':<14}{'size':<24}{'faults':>7}{'recall':>7}{'precision':>10}{'flagged':>9}{'false alarms':>13}")
+    for fault, sizes in FAULTS.items():
+        for size in range(len(sizes)):
+            judge(fault, print, size)
+    judge(None, print)
 
 
 if __name__ == "__main__":

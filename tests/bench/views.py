@@ -174,7 +174,7 @@ def main(sizes: list[int]) -> None:
 
 def installed() -> bool:
     """Install the peers, for this benchmark alone; without a registry there is only tokprof."""
-    if not (PEERS / "node_modules" / "speedscope").exists():
+    if not (PEERS / "node_modules" / "d3-flame-graph").exists():
         command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
         if subprocess.run(command, cwd=PEERS, check=False).returncode:
             print("the peers could not be installed; tokprof alone", file=sys.stderr)
@@ -221,7 +221,7 @@ def d3(browser: Browser, n: int) -> dict[str, Any]:
 def speedscope(browser: Browser, n: int, folder: Path) -> dict[str, Any]:
     """Open speedscope's own page on a file; it draws with WebGL, here without a GPU."""
     row: dict[str, Any] = {"who": "speedscope", "n": n}
-    release = PEERS / "node_modules" / "speedscope" / "dist" / "release"
+    release = JS / "node_modules" / "speedscope" / "dist" / "release"
     for source in release.iterdir():
         if not (folder / source.name).exists():
             (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / source.name)

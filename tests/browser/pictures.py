@@ -1,47 +1,64 @@
-"""Take the README's pictures: cells of the quickstart in a real JupyterLab, light and dark."""
+"""Take the README's pictures: cells of the notebooks in a real JupyterLab, light and dark."""
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Locator
+from playwright.sync_api import Browser, Locator
 
 from .harness import Flame, Lab, NotebookPage, chromium
 
 REPOSITORY = Path(__file__).parents[2]
 PROFILED = 5
-CELLS = {"quickstart": PROFILED, "dag": 12, "costs": 14, "source": 16, "timeline": 17}
+CELLS = {
+    "quickstart": {"quickstart": PROFILED, "dag": 12, "costs": 14, "source": 16, "timeline": 17},
+    "insight": {"insight": 5, "prompts": 7, "flow": 11, "compare": 22},
+    "budgets": {"guard": 3, "pareto": 13, "elasticity": 18},
+}
+"""Pictures by notebook, and by the place of the cell in it."""
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 MARGIN = 10
 
 
-def main() -> None:
+def main(chosen: list[str]) -> None:
     with tempfile.TemporaryDirectory() as home, chromium() as browser:
         lab = Lab(Path(home))
         lab.start()
         try:
-            name = lab.copy(REPOSITORY / "notebooks" / "quickstart.ipynb", "quickstart.ipynb")
-            context = browser.new_context(viewport={"width": 1280, "height": 1400}, device_scale_factor=2)
-            notebook = NotebookPage(context.new_page(), lab, name)
-            notebook.command("application:toggle-left-area")
-            notebook.run_all()
-            flame = Flame(notebook.cell(PROFILED)).wait()
-            flame.metric("time")
-            for theme, title in THEMES.items():
-                notebook.command("apputils:change-theme", theme=title)
-                for picture, index in CELLS.items():
-                    cell = notebook.cell(index)
-                    cell.scroll_into_view_if_needed()
-                    if index == PROFILED:
-                        flame.click("read_page")
-                    notebook.page.wait_for_timeout(900)
-                    notebook.page.mouse.move(5, 5)
-                    notebook.page.wait_for_timeout(300)
-                    take(notebook, cell, REPOSITORY / "notebooks" / "pictures" / f"{picture}-{theme}.png")
+            for source, cells in CELLS.items():
+                if not chosen or source in chosen:
+                    pictures(browser, lab, source, cells)
         finally:
             lab.end_kernels()
             lab.stop()
+
+
+def pictures(browser: Browser, lab: Lab, source: str, cells: dict[str, int]) -> None:
+    """Run a notebook and take its pictures."""
+    name = lab.copy(REPOSITORY / "notebooks" / f"{source}.ipynb", f"{source}.ipynb")
+    context = browser.new_context(viewport={"width": 1280, "height": 1400}, device_scale_factor=2)
+    notebook = NotebookPage(context.new_page(), lab, name)
+    notebook.command("application:toggle-left-area")
+    notebook.run_all()
+    notebook.kernel("pass")  # comes after the cells
+    flame = Flame(notebook.cell(PROFILED)).wait() if source == "quickstart" else None
+    if flame:
+        flame.metric("time")
+    for theme, title in THEMES.items():
+        notebook.command("apputils:change-theme", theme=title)
+        for picture, index in cells.items():
+            cell = notebook.cell(index)
+            cell.scroll_into_view_if_needed()
+            if flame and index == PROFILED:
+                flame.click("read_page")
+            notebook.page.wait_for_timeout(900)
+            notebook.page.mouse.move(5, 5)
+            cell.scroll_into_view_if_needed()  # again: charts above may have grown
+            notebook.page.wait_for_timeout(600)
+            take(notebook, cell, REPOSITORY / "notebooks" / "pictures" / f"{picture}-{theme}.png")
+    context.close()
 
 
 def take(notebook: NotebookPage, cell: Locator, target: Path) -> None:
@@ -58,4 +75,4 @@ def take(notebook: NotebookPage, cell: Locator, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -66,6 +66,33 @@ class Dag:
         expect(self.root).to_have_attribute("data-selected", name)
 
 
+FLOWS = """
+import json
+import tokprof
+
+def text(word):
+    return " ".join(f"{word}{n}" for n in range(60))
+
+def ask(prompt, answer):
+    with tokprof.span("chat gpt-5", kind="llm") as span:
+        span.record(model="gpt-5", provider="openai", input_tokens=len(prompt) // 4, output_tokens=len(answer) // 4)
+        sent = {"messages": [{"role": "user", "content": prompt}]}
+        given = {"choices": [{"message": {"role": "assistant", "content": answer}}]}
+        span.span.content = {"prompt": json.dumps(sent), "answer": json.dumps(given)}
+    return answer
+
+with tokprof.profile("newsroom") as prof:
+    for name in ("planner", "researcher", "writer", "critic", "publisher"):
+        with tokprof.span(name, kind="agent"):
+            if name == "planner":
+                last = plan = ask("A story, please.", text("plan"))
+            else:
+                last = ask(f"Go on from: {last}" + (plan if name == "critic" else ""), text(name))
+    with tokprof.span("auditor", kind="agent"):
+        ask("Is all well?", "Yes.")
+"""
+
+
 @pytest.fixture
 def complaints(page: Page) -> Iterator[list[str]]:
     heard: list[str] = []
@@ -187,6 +214,50 @@ def test_the_plain_wheel_scrolls_the_page_and_ctrl_wheel_zooms(dag: Dag) -> None
     assert dag.graph.evaluate(scale) == before
 
 
+def test_edges_show_who_called_whom_or_who_passed_text_on(
+    page: Page, tmp_path: Path, complaints: list[str], screenshots: Path
+) -> None:
+    made: dict[str, tokprof.Profile] = {}
+    exec(FLOWS, made)
+    made["prof"].to_html(path := tmp_path / "newsroom.html")
+    open_file(page, path)
+    page.get_by_test_id("tokprof-dag").scroll_into_view_if_needed()
+    dag = Dag(page).wait()
+    expect(dag.root).to_have_attribute("data-edges", "calls")
+    assert "gpt-5" in dag.names()
+    dag.root.get_by_test_id("tokprof-edges-data").click()
+    expect(dag.root).to_have_attribute("data-edges", "data")
+    assert dag.names() == ["planner", "researcher", "writer", "critic", "publisher"]
+    expect(dag.graph.locator(".tp-flow.tp-via-text")).to_have_count(5)
+    expect(dag.note).to_contain_text("not shown")
+    tokens = len(" ".join(f"plan{n}" for n in range(60))) // 4
+    expect(dag.graph.locator(".tp-label-flow").first).to_contain_text("tokens")
+    dag.graph.locator('[data-edge="0"] .tp-tip').click(force=True)
+    dag.expect_selected("planner → researcher")
+    expect(dag.details).to_contain_text(f"Carries{tokens} tokens")
+    expect(dag.details).to_contain_text("quoted in prompts")
+    dag.root.screenshot(path=screenshots / "dag-data.png")
+    dag.focus.focus()
+    page.keyboard.press("Home")
+    dag.expect_selected("planner")
+    page.keyboard.press("ArrowRight")
+    reached = dag.root.get_attribute("data-selected") or ""
+    assert reached in {"researcher", "critic"}
+    expect(dag.root.get_by_test_id("tokprof-live")).to_contain_text("Passes on")
+    described = dag.focus.get_attribute("aria-activedescendant")
+    expect(page.locator(f"[id='{described}']")).to_contain_text("receives answers of")
+    page.keyboard.press("e")
+    expect(dag.root).to_have_attribute("data-edges", "calls")
+    dag.expect_selected(reached)
+
+
+def test_without_flows_there_is_no_switch(dag: Dag) -> None:
+    expect(dag.root.get_by_test_id("tokprof-edges-data")).to_be_hidden()
+    dag.focus.focus()
+    dag.page.keyboard.press("e")
+    expect(dag.root).to_have_attribute("data-edges", "calls")
+
+
 @pytest.mark.parametrize("width", [1200, 420])
 def test_names_that_mean_harm_are_only_names(page: Page, tmp_path: Path, complaints: list[str], width: int) -> None:
     with tokprof.profile(EVIL["end of script"]) as prof:
@@ -272,6 +343,13 @@ def test_in_a_notebook_the_kernel_and_other_views_select_here(notebook: Notebook
     dag.expect_selected("writer")
     notebook.kernel("view.select(None)")
     dag.expect_selected("")
+
+
+def test_in_a_notebook_data_can_be_asked_for(notebook: NotebookPage) -> None:
+    notebook.kernel(FLOWS.replace("prof:", "news:"))
+    assert notebook.kernel("news.dag(edges='data').edges") == "'data'"
+    assert notebook.kernel("news.dag(edges='arrows')").startswith("ERROR ValueError: 'arrows' are no edges")
+    assert notebook.kernel("len(news.flow())") == "5"
 
 
 def test_in_a_notebook_it_looks_like_this(notebook: NotebookPage, screenshots: Path) -> None:

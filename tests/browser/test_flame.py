@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -271,3 +272,55 @@ def test_a_call_tells_everything_that_is_known_of_it(flame: Flame) -> None:
     expect(detail).to_contain_text("No kernel answers")
     flame.click("agent")
     expect(detail).to_be_hidden()
+
+
+def kept(turns: list[dict[str, str]], tokens: int) -> None:
+    with tokprof.span("chat", kind="llm") as step:
+        step.record(model="gpt-4o-mini", provider="openai", input_tokens=tokens, output_tokens=100)
+        assert step.span is not None
+        step.span.content = {"prompt": json.dumps({"model": "gpt-4o-mini", "messages": turns}), "answer": "{}"}
+
+
+def test_the_parts_of_a_prompt_are_the_deepest_level(page: Page, tmp_path: Path) -> None:
+    heard: list[str] = []
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.emulate_media(reduced_motion="reduce")
+    system = {"role": "system", "content": "You are brief. " * 40}
+    with tokprof.profile("demo") as prof:
+        for question in ("Where? ", "And who? "):
+            kept([system, {"role": "user", "content": question * 40}], 500)
+    prof.to_html(path := tmp_path / "profile.html")
+    open_file(page, path)
+    flame = Flame(page).wait()
+    flame.metric("tokens")
+    names = flame.names()
+    chats = [at for at, name in enumerate(names) if name == "chat"]
+    assert names[chats[1] :] == ["chat", "system", "user", "frame", "output"]
+    for chat in chats:
+        parts = [flame.box(chat + at) for at in range(1, 5)]
+        assert sum(box["w"] for box in parts) == pytest.approx(flame.box(chat)["w"], rel=1e-6)
+        assert {box["y"] for box in parts} == {flame.box(chat)["y"] + 20}
+    flame.click(chats[1] + 1)
+    expect(flame.details).to_contain_text("system")
+    expect(flame.details).to_contain_text("(100%)")
+    assert page.evaluate("[...globalThis[Symbol.for('tokprof.selection')].values()][0].now.label") == "chat"
+    page.keyboard.press("ArrowRight")
+    expect(flame.root).to_have_attribute("data-selected", str(chats[1] + 2))
+    page.keyboard.press("ArrowUp")
+    expect(flame.root).to_have_attribute("data-selected", str(chats[1]))
+    expect(flame.root.get_by_test_id("tokprof-tree")).to_contain_text("system, part, ~ ")
+    expect(flame.root.get_by_test_id("tokprof-legend")).to_contain_text("sent before")
+    flame.search.fill("output")
+    expect(flame.found).to_have_text("2 · 17%")  # 200 of 1,200 tokens
+    flame.search.fill("")
+    whole = shown(flame)
+    flame.metric("input")
+    assert flame.box(chats[1] + 4)["w"] == 0
+    flame.metric("time")
+    assert shown(flame) == whole - 8
+    flame.metric("cost")
+    assert shown(flame) == whole
+    press(flame, "2")
+    flame.click("system")
+    expect(flame.details).to_contain_text("system ×2")
+    assert heard == []

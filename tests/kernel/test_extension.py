@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from .conftest import Kernel
 
@@ -65,3 +66,16 @@ def test_cells_are_known_without_the_extension(kernel: Kernel) -> None:
     cell = kernel("with tokprof.profile(live=False) as alone:\n    step()")
     stack = kernel.value("[(f.function, f.cell, f.line) for f in alone.df['stack'].iloc[1]]")
     assert stack == [("<module>", cell.executed, 2), ("step", cell.executed - 1, 3)]
+
+
+def test_the_first_profile_of_a_kernel_knows_its_cell() -> None:
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        fresh = Kernel(manager, client)
+        cell = fresh("import tokprof\nwith tokprof.profile(live=False) as first:\n    pass")
+        assert fresh.value("[(f.function, f.cell, f.line) for f in first.df['stack'].iloc[0]]") == [
+            ("<module>", cell.executed, 2)
+        ]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

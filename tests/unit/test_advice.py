@@ -16,6 +16,7 @@ from tokprof.testing import SimulatedProvider
 from tokprof.views.words import usd
 
 from .scenes import PRICED, agent, call
+from .talks import TOOLS, called, send, talk, turn
 
 COLUMNS = ["finding", "what", "calls", "tokens", "usd", "seconds", "evidence", "change"]
 
@@ -89,9 +90,41 @@ def test_a_prefix_that_no_cache_gave(clock: Any) -> None:
     assert row.calls == 2
     assert 19_000 < row.tokens < 20_000
     assert row.usd == pytest.approx(row.tokens * 0.075e-6, rel=1e-3)
-    assert "most depart in messages[1]" in row.what
+    assert row.what.endswith("most depart in messages[1]: what the user says, from its beginning")
     cached = prof.reprice(cache=True)
     assert row.usd == pytest.approx(-cached.delta.iloc[1])  # the saving shown is the one that the what-if predicts
+
+
+def test_where_a_prefix_breaks_is_said_in_words_and_never_with_content(clock: Any) -> None:
+    def broken(first: Any, second: Any) -> str:
+        with tokprof.profile("In[1]") as prof:
+            for body in (first, second):
+                send(clock, {"model": PRICED, **body}, input_tokens=40_000, output_tokens=1)
+        return str(the(prof.advice(), "a prefix that could be cached").what).partition("most depart in ")[2]
+
+    long = "".join(f"{at:04}" for at in range(1600))
+    question = [turn("user", "what now?")]
+    tools = [{**TOOLS[0], "function": {**TOOLS[0]["function"], "description": long}}]
+    said = broken({"system": f"{long} on Monday", "messages": question}, {"system": f"{long} on Sunday"})
+    assert said == "system: the system prompt, at character 6,405"
+    agent = [turn("user", long), called("search", 0)]
+    results = [turn("tool", f"{text} {long}", tool_call_id="call_0") for text in ("secret one", "secret two")]
+    said = broken({"messages": [*agent, results[0]]}, {"messages": [*agent, results[1]]})
+    assert said == "messages[2]: the result of search, at character 8"
+    other = {**TOOLS[1], "function": {**TOOLS[1]["function"], "name": "read_pages"}}
+    said = broken({"tools": [*tools, TOOLS[1]], "messages": question}, {"tools": [*tools, other], "messages": question})
+    assert said.startswith("tools: the tool read_pages, at character ")
+
+
+def test_history_sent_again(clock: Any) -> None:
+    prof = talk(clock)
+    row = the(prof.advice(), "history sent again")
+    parts = prof.segments().query("part in ('history', 'tool result')")
+    assert (row.calls, row.tokens) == (4, parts.replayed_tokens.sum())  # the first two have none
+    assert row.usd == pytest.approx((parts.cost * parts.replayed_tokens / parts.tokens).sum())
+    assert row.evidence == tuple(prof.calls.span_id.iloc[2:])
+    assert row.what.startswith("45% of the input of gpt-4o-mini in send is earlier turns and results of tools")
+    assert "history sent again" not in talk(clock, 2).advice().finding.tolist()
 
 
 def test_a_tool_never_called(clock: Any) -> None:

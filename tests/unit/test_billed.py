@@ -76,14 +76,43 @@ def test_compactions_and_advisors_are_calls_of_their_own() -> None:
 def test_what_a_cache_answers_is_not_billed(headers: dict[str, str]) -> None:
     prof = ask(CHAT, headers=headers)
     row = prof.calls.iloc[0]
-    assert (row.cost, row.cost_source, row.total_tokens) == (0, "cached", 1100)
-    assert prof.totals.cost_sources == {"cached": 1}
-    assert (prof.totals.unpriced_calls, prof.totals.cost_coverage) == (0, 1)
+    assert (row.cost, row.cost_source, row.total_tokens, row.usage_source) == (0, "cached", 0, "cached")
+    assert (row.saved_tokens, row.saved_cost) == (1100, pytest.approx((1000 * 0.15 + 100 * 0.6) / 1e6))
+    assert prof.totals.cost_sources == prof.totals.provenance == {"cached": 1}
+    assert (prof.totals.unpriced_calls, prof.totals.cost_coverage, prof.totals.unknown_calls) == (0, 1, 0)
+    assert (prof.totals.cache_hits, prof.totals.saved_tokens) == (1, 1100)
 
 
 def test_what_the_clients_own_cache_answers_is_not_billed() -> None:
     prof = ask(CHAT, extensions={"hishel_from_cache": True})
     assert prof.calls.cost_source.tolist() == ["cached"]
+    assert (prof.totals.total_tokens, prof.totals.saved_tokens) == (0, 1100)
+
+
+def test_what_was_billed_beside_an_answer_is_saved_too() -> None:
+    prof = ask(CLAUDE, "api.anthropic.com", "/v1/messages", extensions={"hishel_from_cache": True})
+    billed = ask(CLAUDE, "api.anthropic.com", "/v1/messages")
+    assert (prof.totals.cache_hits, prof.totals.total_tokens, prof.totals.cost) == (3, 0, 0)
+    assert prof.totals.saved_tokens == billed.totals.total_tokens
+    assert prof.totals.saved_cost == pytest.approx(billed.totals.cost)
+
+
+def test_what_a_provider_told_of_the_cost_is_what_was_saved() -> None:
+    usage = CHAT["usage"] | {"cost": 0.0123}
+    prof = ask(CHAT | {"usage": usage}, extensions={"hishel_from_cache": True})
+    assert (prof.totals.cost, prof.totals.saved_cost) == (0, 0.0123)
+
+
+def test_a_step_that_sums_up_cached_answers_has_spent_nothing() -> None:
+    def handle(_request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json=CHAT, extensions={"hishel_from_cache": True})
+
+    with tokprof.profile() as prof, httpx2.Client(transport=httpx2.MockTransport(handle)) as client:
+        with tokprof.span("framework", kind="llm") as step:
+            client.post("https://api.openai.com/v1/chat/completions", json={"model": "gpt-4o-mini", "messages": []})
+            step.record(model="gpt-4o-mini", provider="openai", input_tokens=1000, output_tokens=100)
+    assert (prof.totals.calls, prof.totals.total_tokens, prof.totals.cost) == (1, 0, 0)
+    assert prof.totals.saved_tokens == 1100
 
 
 @pytest.mark.parametrize("status", ["MISS", "", "none"])

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from tokprof.analysis.bootstrap import _t_quantile, differences
+from tokprof.analysis.bootstrap import differences, t_quantile
 
 
 def test_quantiles_of_student() -> None:
     table = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 9: 2.262, 29: 2.045}  # the usual table
-    assert {each: _t_quantile(0.975, each) for each in table} == pytest.approx(table, rel=5e-3)
+    assert {each: t_quantile(0.975, each) for each in table} == pytest.approx(table, rel=5e-3)
 
 
 def test_one_run_tells_nothing_of_the_noise() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -172,5 +173,88 @@ def test_a_profile_without_calls(clock: Any, run: Callable[..., tokprof.Profile]
     with tokprof.profile("quiet") as quiet:
         clock.advance(1)
     for made in (compare(quiet, quiet), compare(quiet, run("In[3]", plan=10))):
+        assert made.heatmap()._repr_html_() and "all functions" in repr(made.heatmap("cost"))
         assert made.to_html() and repr(made)
         ElementTree.fromstring(made.flamegraph().svg)
+
+
+# --- the heatmap ----------------------------------------------------------------------------------
+
+
+def cells(page: str) -> dict[str, list[str]]:
+    """Rows of a heatmap: the name, and the text of each cell."""
+    rows = re.findall(r"<tr>(.*?)</tr>", page, re.S)
+    texts = [
+        [unescape(re.sub(r"<[^>]+>", " ", each)).strip() for each in re.findall(r"<t[dh].*?</t[dh]>", row)]
+        for row in rows
+    ]
+    return {first: others for first, *others in texts}
+
+
+def test_the_heatmap_has_before_and_after_of_functions_and_models(run: Callable[..., tokprof.Profile]) -> None:
+    before, after = run("In[3]", plan=1000, ask=1000), run("In[4]", model="gpt-4o", plan=1000, ask=500, new=50)
+    found = cells(compare(before, after).heatmap()._repr_html_())
+    assert found["function"] == ["all models", "gpt-4o-mini", "gpt-4o"]
+    assert found["all functions"] == ["2,000 → 1,550 ▼ 22%", "2,000 → 0 ▼ gone", "0 → 1,550 ▲ new"]
+    assert found["ask"] == ["1,000 → 500 ▼ 50%", "1,000 → 0 ▼ gone", "0 → 500 ▲ new"]
+    assert found["plan"][0] == "1,000 =" and found["new"][1] == "·"
+    text = repr(compare(before, after).heatmap())
+    assert text.splitlines()[0].split("  ")[0] == "tokens by function"
+    assert "1,000 → 500 ▼ 50%" in text and "<" not in text
+
+
+def test_the_heatmap_marks_what_is_more_than_noise(run: Callable[..., tokprof.Profile]) -> None:
+    before = [run("In[3]", plan=1000, ask=tokens) for tokens in (900, 1000, 1100, 1050, 950)]
+    after = [run("In[3]", plan=500, ask=tokens) for tokens in (880, 1010, 1090, 1030, 970)]
+    made = compare(before, after).heatmap()
+    page = made._repr_html_()
+    found = cells(page)
+    assert found["plan"] == ["1,000 → 500 ▼ 50%"] * 2
+    assert found["ask"] == ["1,000 → 996 ▼ <1% ~"] * 2
+    bold = re.findall(r'<td style="[^"]*font-weight:600[^"]*">(.*?)</td>', page)
+    assert {re.sub("<br>", " ", text) for text in bold} >= {"1,000 → 500 ▼ 50%"} and not any("~" in t for t in bold)
+    assert "may be noise" in page
+    assert made.df["significant"].to_dict() == {("plan", "gpt-4o-mini"): True, ("ask", "gpt-4o-mini"): False}
+    once = compare(before[0], after[0]).heatmap()._repr_html_()
+    assert "noise" not in once and "font-weight" not in once
+
+
+def test_the_heatmap_of_other_metrics_and_keys(clock: Any, run: Callable[..., tokprof.Profile]) -> None:
+    before, after = run("In[3]", plan=1000), run("In[3]", plan=2000)
+    assert cells(compare(before, after).heatmap("cost")._repr_html_())["plan"][0] == "$0.00015 → $0.00030 ▲ 100%"
+    assert cells(compare(before, after).heatmap("calls", "model", "function")._repr_html_())["gpt-4o-mini"][0] == "1 ="
+    with pytest.raises(ValueError, match="'tokns' is no measure"):
+        compare(before, after).heatmap("tokns")
+    with pytest.raises(ValueError, match="rows and columns are both 'model'"):
+        compare(before, after).heatmap(rows="model")
+    with pytest.raises(ValueError, match="'modle' is no column"):
+        compare(before, after).heatmap(columns="modle")
+
+
+def test_the_heatmap_says_what_is_left_out_and_what_is_not_known(
+    clock: Any, frames: Callable[..., None], run: Callable[..., tokprof.Profile]
+) -> None:
+    many = {f"f{number}": 100 + number for number in range(20)}
+    text = repr(compare(run("In[3]", **many), run("In[3]", **dict.fromkeys(many, 100))).heatmap())
+    assert text.endswith("Not shown: 8 more functions, with smaller changes.")
+    assert "f19 " in text and "\nf1 " not in text
+    unknown = cells(compare(agent(clock, frames), agent(clock, frames)).heatmap()._repr_html_())
+    assert unknown["act"][unknown["function"].index("mystery")] == "? → ?"
+
+
+def test_the_heatmap_stands_in_the_page(run: Callable[..., tokprof.Profile]) -> None:
+    page = compare(run("In[3]", plan=1000), run("In[4]", plan=500)).to_html()
+    assert cells(page)["all functions"] == ["1,000 → 500 ▼ 50%"] * 2
+
+
+def test_where_all_calls_go_through_one_function_agents_are_compared(clock: Any, frames: Callable[..., None]) -> None:
+    def made(title: str, tokens: int) -> tokprof.Profile:
+        with tokprof.profile(title) as prof:
+            for agent in ("planner", "writer"):
+                frames("agent.py:5 ask")
+                with tokprof.span(agent, kind="agent"):
+                    call(clock, 1, input_tokens=tokens, output_tokens=0)
+        return prof
+
+    shown = compare(made("a", 100), made("b", 50))._repr_html_()
+    assert "by agent" in shown and "planner" in shown and "by function" not in shown

@@ -22,7 +22,7 @@ from tokprof import prices
 from tokprof.analysis.books import FIGURES, books
 from tokprof.analysis.rollup import grouped
 from tokprof.analysis.tree import build
-from tokprof.span import Frame
+from tokprof.span import Frame, Usage
 from tokprof.views.border import describe, pack
 
 from .scenes import agent, call
@@ -92,6 +92,11 @@ def scene(clock: Any, frames: Callable[..., None]) -> tokprof.Profile:
         with tokprof.span("same", kind="llm") as step:  # and here no more: it is no call
             step.record(model="gpt-one", provider="gpt", input_tokens=60, output_tokens=6)
             ask("gpt-one", 1, input_tokens=60, output_tokens=6)
+        hit: dict[str, Any] = {"cost": 0.0, "cost_source": "cached", "source": "cached"}
+        spent = {"input_tokens": 0, "output_tokens": 0}
+        ask("gpt-one", 0.01, **spent, **hit, saved=Usage(1000, 100))
+        ask("claude-one", 0.01, **spent, **hit, saved=Usage(input_tokens=300))  # nobody told all that it saved
+        ask("embed-one", 0.01, "embedding", input_tokens=0, **hit, saved=Usage(input_tokens=500))
         ask("ranker", 0.5, "reranker")
         ask(None, 0.1, input_tokens=3, output_tokens=1)
         ask("gpt-one", 0.1, status="cancelled", source="missing")

@@ -58,7 +58,7 @@ def test_chrome_trace_keeps_the_rules(prof: tokprof.Profile) -> None:
             assert any(start <= event["ts"] <= stop for start, stop in tracks[event["tid"]])
     assert sum(each["args"].get("total_tokens", 0) for each in slices(trace)) == prof.totals.total_tokens
     last = [event["args"] for event in trace["traceEvents"] if event["ph"] == "C"][-2:]
-    assert last == [{"tokens": prof.totals.total_tokens}, {"USD": pytest.approx(prof.totals.cost)}]
+    assert last == [{"so far": prof.totals.total_tokens}, {"so far": pytest.approx(prof.totals.cost)}]
 
 
 def test_chrome_trace_by_hand(clock: Any) -> None:
@@ -221,3 +221,15 @@ def test_many_tasks_share_tracks(clock: Any) -> None:
     assert len(slices(trace)) == 151
     names = [e["args"]["name"] for e in trace["traceEvents"] if e["name"] == "thread_name"]
     assert not any("Task-" in name for name in names)
+
+
+@pytest.mark.parametrize("name", ["C:\\", "a\\\\", 'quote" \\', '\\"', "plain", "\\"])
+def test_no_text_of_a_chrome_trace_ends_in_an_escaped_backslash(clock: Any, name: str) -> None:
+    """Perfetto takes it for an escaped quote, and the file for a broken one."""
+    with tokprof.profile(name, tag=name) as prof, tokprof.span(name):
+        clock.advance(1)
+    text = prof.to_chrome_trace()
+    assert re.search(r'(?<!\\)(\\\\)+"', text) is None
+    shown = slices(json.loads(text))
+    assert [each["name"] for each in shown] == [name, name]
+    assert {each["args"]["tag.tag"] for each in shown if "tag.tag" in each["args"]} == {name}

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import base64
 import gzip
+import importlib
 import json
+import pkgutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import opentelemetry.semconv._incubating.attributes
+import opentelemetry.semconv.attributes
 import pytest
 from google.protobuf import json_format
+from openinference.semconv import resource, trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 
 import tokprof
 from tests.unit.export_scenes import agent, hostile, parallel
 from tests.unit.scenes import call, retrieval
+from tokprof.span import KINDS, Usage
 
 SCENES = {"agent": agent, "retrieval": retrieval, "hostile": hostile, "parallel": lambda clock, frames: parallel(clock)}
 HEADER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -241,3 +248,69 @@ def test_secrets_where_they_do_not_belong(clock: Any, frames: Any) -> None:
         with pytest.raises(ValueError, match="header") as caught:
             prof.push_otlp("http://127.0.0.1:1", headers)
         assert "hush" not in str(caught.value)
+
+
+# --- names of attributes, by what the projects publish ------------------------------------------
+
+# in semantic-conventions-genai and opentelemetry-util-genai, and not yet a constant of a release
+NEWER = {
+    "gen_ai.usage.cache_write.input_tokens",
+    "gen_ai.usage.audio.input_tokens",
+    "gen_ai.usage.audio.output_tokens",
+    "gen_ai.usage.image.input_tokens",
+    "gen_ai.usage.image.output_tokens",
+}
+
+
+def published() -> set[str]:
+    """Names that OpenTelemetry and OpenInference publish as constants."""
+    found: set[str] = set()
+    for package in (opentelemetry.semconv.attributes, opentelemetry.semconv._incubating.attributes):
+        for each in pkgutil.iter_modules(package.__path__):
+            module = importlib.import_module(f"{package.__name__}.{each.name}")
+            found |= {value for value in vars(module).values() if isinstance(value, str)}
+    kinds = (trace.SpanAttributes, trace.ToolAttributes, resource.ResourceAttributes)
+    return found | {value for kind in kinds for value in vars(kind).values() if isinstance(value, str)}
+
+
+def everything(clock: Any, frames: Any) -> tokprof.Profile:
+    """A span of each kind, with all that a call can tell."""
+    frames("agent.py:5 plan")
+    with tokprof.profile("run", capture="full", session="s", user="u", team="t") as prof:
+        for kind in KINDS:
+            if kind in ("cell", "profile"):
+                continue
+            with tokprof.span(f"a {kind}", kind=kind) as step:
+                clock.advance(1)
+                if kind in ("llm", "embedding", "reranker"):
+                    step.record(model="gpt-4o", provider="openai", operation="chat", input_tokens=1000, output_tokens=9)
+                    span = step.span
+                    assert span is not None and span.usage is not None
+                    for name in Usage.__slots__:
+                        setattr(span.usage, name, getattr(span.usage, name) or 3)
+                    span.host, span.http_status, span.attempt, span.stream = "api.openai.com:443", 200, 2, True
+                    span.finish_reason, span.first_token, span.late = "stop", span.opened + 5, True
+                    span.service_tier, span.content = "default", {"prompt": "p", "answer": "a"}
+        with pytest.raises(ValueError), tokprof.span("bad", kind="tool"):
+            raise ValueError
+    return prof
+
+
+def test_every_attribute_is_a_name_of_the_conventions_or_of_our_own(clock: Any, frames: Any) -> None:
+    names = published() | NEWER
+    seen: set[str] = set()
+    for span in parsed(everything(clock, frames).to_otlp(content=True)).resource_spans[0].scope_spans[0].spans:
+        seen |= set(values(span))
+    assert {name for name in seen if not name.startswith("tokprof.")} - names == set()
+    assert len({name for name in seen if name.startswith("gen_ai.usage.")}) >= 8
+    assert len({name for name in seen if name.startswith("llm.token_count.")}) >= 8
+
+
+def test_values_are_of_the_published_kinds(clock: Any, frames: Any) -> None:
+    kinds = {kind.value for kind in trace.OpenInferenceSpanKindValues}
+    operations = {each.value for each in gen_ai_attributes.GenAiOperationNameValues}
+    providers = {each.value for each in gen_ai_attributes.GenAiProviderNameValues}
+    told = [values(span) for span in parsed(everything(clock, frames).to_otlp()).resource_spans[0].scope_spans[0].spans]
+    assert {each["openinference.span.kind"] for each in told} <= kinds
+    assert {each["gen_ai.operation.name"] for each in told if "gen_ai.operation.name" in each} <= operations
+    assert {each["gen_ai.provider.name"] for each in told if "gen_ai.provider.name" in each} <= providers

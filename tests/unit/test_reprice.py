@@ -12,6 +12,7 @@ import pytest
 import tokprof
 from tokprof.analysis.repeats import BLOCK, LIFE, prompt_of, repeats
 from tokprof.meter import prices
+from tokprof.meter.siblings import siblings
 from tokprof.span import Span
 
 from .scenes import PRICED, agent, call, retrieval
@@ -55,6 +56,58 @@ def test_a_table_of_alternatives_and_the_same_model(clock: Any) -> None:
     assert found.cost.tolist() == pytest.approx([0.15, 0.15, 2.5, 1.0, 0.15])
 
 
+def test_with_nothing_told_there_are_alternatives_of_the_same_maker_cheapest_first(clock: Any) -> None:
+    with tokprof.profile("In[1]") as prof:
+        call(clock, 1, "gpt-4o", input_tokens=100_000, output_tokens=1000)
+        call(clock, 1, "gpt-4o", input_tokens=1000, output_tokens=1000)
+    found = prof.reprice()
+    assert found.index[0] == "as recorded" and found.index.is_unique
+    assert {"the same models, cached", "the same models, as a batch", "gpt-4o-mini"} <= set(found.index)
+    assert "gpt-4o" not in found.index
+    assert found.loc["gpt-4o-mini", "cost"] == prof.reprice("gpt-4o-mini").cost.iloc[1]
+    known = found.cost[1:].dropna().tolist()
+    assert known == sorted(known) and known[0] < found.cost.iloc[0] and len(known) > 3
+    assert not [name for name in found.index if "audio" in name or "embedding" in name or name.startswith("claude")]
+
+
+def test_alternatives_have_room_for_the_largest_prompt(clock: Any) -> None:
+    with tokprof.profile("In[1]") as prof:
+        call(clock, 1, "gpt-4.1", input_tokens=600_000, output_tokens=10)
+    found = prof.reprice()
+    assert "gpt-4.1-mini" in found.index  # a million tokens
+    assert "gpt-5.4-mini" not in found.index  # 400,000
+
+
+def test_alternatives_of_several_makers_and_of_none(clock: Any) -> None:
+    with tokprof.profile("In[1]") as prof:
+        call(clock, 1, "gpt-4o-mini", input_tokens=1000, output_tokens=10)
+        call(clock, 1, "claude-haiku-4-5", input_tokens=1000, output_tokens=10)
+    makers = {name.partition("-")[0] for name in prof.reprice().index[1:] if not name.startswith("the same")}
+    assert makers == {"gpt", "claude"}
+    with tokprof.profile("In[2]") as unlisted:
+        call(clock, 1, "home-made-7b", input_tokens=1000, output_tokens=10)
+    assert len(unlisted.reprice()) == 3 and unlisted.reprice().cost.isna().all()
+    with tokprof.profile("In[3]") as none:
+        pass
+    assert none.reprice().cost.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("model", "among", "never"),
+    [
+        ("gpt-4o", {"gpt-4o-mini"}, {"gpt-4o", "gpt-3.5-turbo", "gpt-4o-audio-preview", "gpt-4o-2024-05-13"}),
+        ("gpt-4.1-2025-04-14", {"gpt-4.1-mini", "gpt-4.1-nano"}, {"gpt-4.1", "gpt-4"}),
+        ("claude-opus-4-5", {"claude-haiku-4-5", "claude-sonnet-4-5"}, {"claude-2", "claude-3-haiku"}),
+        ("gemini-2.5-pro", {"gemini-2.5-flash", "gemini-2.5-flash-lite"}, {"gemini-2.5-flash-image", "gemini-pro"}),
+        ("text-embedding-3-small", set(), {"text-embedding-3-large"}),
+        ("home-made-7b", set(), set()),
+    ],
+)
+def test_siblings_of_a_model(model: str, among: set[str], never: set[str]) -> None:
+    found = set(siblings(model, None))
+    assert among <= found and not found & never
+
+
 def test_an_unknown_price_is_not_a_number_and_said(clock: Any, frames: Callable[..., None]) -> None:
     with tokprof.profile("In[1]") as prof:
         call(clock, 1, input_tokens=1000, output_tokens=10)
@@ -95,7 +148,7 @@ def test_embeddings_stay_what_they_are(clock: Any, frames: Callable[..., None]) 
 def test_a_cost_that_was_told_gives_way_to_the_list_and_this_is_said(clock: Any) -> None:
     with tokprof.profile("In[1]") as prof:
         call(clock, 1, input_tokens=1_000_000, output_tokens=0, cost=9.0, cache_read_tokens=1_000_000)
-    assert prof.reprice().cost.tolist() == [9, 9]  # nothing is different
+    assert prof.reprice([None]).cost.tolist() == [9, 9]  # nothing is different
     found = prof.reprice(cache=False)
     assert found.cost.tolist() == pytest.approx([9, 0.15])
     assert "1 calls told their cost; here they have the price of the list" in found.notes.iloc[1]

@@ -21,8 +21,9 @@ COLUMNS = {
     "object": "span_id parent_id name kind status error provider operation model request_model host finish_reason "
     "service_tier usage_source tokenizer usage_raw cost_source function file stack thread task tags",
     "Int64": "depth http_status attempt input_tokens output_tokens total_tokens cache_read_tokens cache_write_tokens "
-    "reasoning_tokens input_audio_tokens input_image_tokens output_audio_tokens output_image_tokens cell line",
-    "float64": "duration_s ttft_s cost cost_input cost_output cost_cache_read cost_cache_write",
+    "reasoning_tokens input_audio_tokens input_image_tokens output_audio_tokens output_image_tokens saved_tokens "
+    "cell line",
+    "float64": "duration_s ttft_s cost cost_input cost_output cost_cache_read cost_cache_write saved_cost",
     "boolean": "late stream",
     "datetime64[ns, UTC]": "start",
 }
@@ -31,7 +32,8 @@ ORDER = (
     "request_model host http_status attempt stream finish_reason service_tier input_tokens output_tokens total_tokens "
     "cache_read_tokens cache_write_tokens reasoning_tokens input_audio_tokens input_image_tokens "
     "output_audio_tokens output_image_tokens usage_source tokenizer usage_raw cost cost_source cost_input "
-    "cost_output cost_cache_read cost_cache_write cell function file line stack thread task tags"
+    "cost_output cost_cache_read cost_cache_write saved_tokens saved_cost cell function file line "
+    "stack thread task tags"
 )
 
 

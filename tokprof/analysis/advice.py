@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokprof.analysis import contents, findings
+from tokprof.analysis import contents, findings, moved
 from tokprof.analysis.books import embeds
 from tokprof.analysis.findings import Calls, Finding
 from tokprof.analysis.thresholds import EVIDENCE
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FINDERS = (
     contents.identical,
     contents.prefixes,
+    moved.early_changes,
+    contents.history,
     contents.tools,
     findings.failures,
     findings.cut,
@@ -43,7 +45,7 @@ def advice(table: Table) -> pd.DataFrame:
         ``tokens`` (null where not known), ``usd`` (NaN where not known, also of a part), ``seconds``, ``evidence``
         (a tuple of span ids, the first `EVIDENCE`) and ``change``. What is at stake is the most that could be saved;
         findings may overlap and do not add up. ``attrs["unread_calls"]``: calls of language models whose prompt was not
-        kept, in which identical calls, prefixes and tools were not looked for. The limits are in
+        kept, in which identical calls, prefixes, history and tools were not looked for. The limits are in
         `tokprof.analysis.thresholds`.
     """
     import pandas as pd

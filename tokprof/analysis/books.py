@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -92,6 +93,10 @@ class Books:
         Calls that failed or were cancelled, and calls that were a second or later attempt.
     weight : int64 array, shape (n,)
         How many calls a row stands for: more than one where rows were not kept.
+    hit : bool array, shape (n,)
+        Calls that a cache answered: of the client, of a gateway, or tokprof's own. They have spent nothing.
+    saved : float64 array, shape (n, 7)
+        What a model would have used in their place, columns as in `METRICS`: NaN where not known, 0 for other rows.
     """
 
     used: Floats
@@ -103,6 +108,8 @@ class Books:
     failed: Flags
     retried: Flags
     weight: np.ndarray[Any, np.dtype[np.int64]]
+    hit: Flags
+    saved: Floats
 
     @property
     def counts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -114,6 +121,12 @@ class Books:
     def counted(self) -> np.ndarray[Any, np.dtype[np.intp]]:
         """Rows that have a part in the sums."""
         return np.flatnonzero(self.call | self.used.any(axis=1))
+
+    @property
+    def saved_tokens(self) -> Floats:
+        """Tokens that caches saved, shape (n,): NaN where not known."""
+        tokens: Floats = self.saved[:, SPENT].sum(axis=1) if self.hit.any() else np.zeros(len(self.hit))
+        return tokens
 
 
 def embeds(span: Span) -> bool:
@@ -154,36 +167,69 @@ def books(table: Table) -> Books:
 
 def _keep(table: Table) -> Books:
     spans, n = table.spans, len(table)
+    alike = _Alike(table)
     figures = np.full((n, len(METRICS)), np.nan)
     for column, name in enumerate(TOKEN_NAMES):
         if column != EMBEDDING:
-            figures[:, column] = np.array([getattr(span.usage, name, None) for span in spans], np.float64)
+            figures[:, column] = table.told(name)
     figures[:, COST] = table.costs[:, 0]
-    fitting = _embeddings_apart(figures, _flags(embeds(span) for span in spans))
+    fitting = _embeddings_apart(figures, alike.flags(embeds))
     used = np.nan_to_num(figures)
-    call = _flags(span.source is not None for span in spans)
-    billed = call & ~_flags(refused(span) for span in spans)  # of those below too
+    call = alike.flags(lambda span: span.source is not None)
+    hit = alike.flags(lambda span: span.source == "cached")
+    saved = _saved(spans, hit)
+    billed = call & ~hit & ~alike.flags(refused)  # of those below too
     unpriced = billed & np.isnan(figures[:, COST])
-    parents = table.parents.tolist()
     if call[table.parents[table.parents >= 0]].any():
-        _share_out(parents, figures, used, call, unpriced)
+        _share_out(table, figures, used, np.nan_to_num(saved), call, unpriced)
     part = call | used.any(axis=1)
     told = np.empty((n, len(FIGURES)), np.bool_)
     told[:, :-1] = ~np.isnan(figures) & part[:, None]
     told[:, TOKENS] = told[:, SPENT].any(axis=1)
     billed &= call
     unpriced &= call
-    partial = _flags(span.source == "partial" for span in spans)
+    partial = alike.flags(lambda span: span.source == "partial")
     untold = (~told | partial[:, None]) & billed[:, None] & fitting
-    unknown = call & _flags(may_have_spent(span) for span in spans)
+    unknown = call & alike.flags(may_have_spent)
     untold[:, TOKENS] = unknown
-    failed = call & _flags(span.status in ("error", "cancelled") for span in spans)
-    retried = call & _flags((span.attempt or 1) > 1 for span in spans)
-    return Books(used, told, untold, call, unknown, unpriced, failed, retried, table.whole("count"))
+    failed = call & alike.flags(lambda span: span.status in ("error", "cancelled"))
+    retried = call & alike.flags(lambda span: (span.attempt or 1) > 1)
+    weight = np.maximum(table.whole("unkept"), 1)
+    return Books(used, told, untold, call, unknown, unpriced, failed, retried, weight, call & hit, saved)
 
 
-def _flags(each: Iterable[bool]) -> Flags:
-    return np.fromiter(each, np.bool_)
+class _Alike:
+    """Spans that are alike in all that a flag may depend on; they are of few kinds, and each is asked once."""
+
+    _of = attrgetter("source", "status", "sent", "http_status", "kind", "operation", "attempt")
+
+    def __init__(self, table: Table):
+        numbers: dict[object, int] = {}
+        kinds = [numbers.setdefault(kind, len(numbers)) for kind in map(self._of, table.spans)]
+        told = [~np.isnan(table.told(name)) for name in ("input_tokens", "output_tokens")]
+        _, first, self._place = np.unique(np.array(kinds, np.int64) * 4 + told[0] * 2 + told[1], True, True)
+        self._one_of_each = [table.spans[row] for row in first.tolist()]
+
+    def flags(self, question: Callable[[Span], bool]) -> Flags:
+        """Answer for each row: it may depend on the fields in `_of`, and on which of input and output are known."""
+        answers: Flags = np.array([question(span) for span in self._one_of_each], np.bool_)[self._place]
+        return answers
+
+
+def _saved(spans: Sequence[Span], hit: Flags) -> Floats:
+    """What models would have used where caches answered, columns as in `METRICS`."""
+    from tokprof.meter.prices import saved
+
+    found = np.zeros((len(spans), len(METRICS)))
+    for row in np.flatnonzero(hit).tolist():
+        span = spans[row]
+        figures = [getattr(span.saved, name, None) for name in TOKEN_NAMES]
+        if embeds(span):
+            figures = [0, 0, span.saved_tokens, 0, 0, 0]
+        found[row] = np.array([*figures, saved(span)], np.float64)
+        if not embeds(span):
+            found[row, EMBEDDING] = 0
+    return found
 
 
 def _embeddings_apart(figures: Floats, embeds: Flags) -> Flags:
@@ -198,29 +244,36 @@ def _embeddings_apart(figures: Floats, embeds: Flags) -> Flags:
     return fitting
 
 
-def _share_out(parents: list[int], figures: Floats, used: Floats, call: Flags, unpriced: Flags) -> None:
-    """Take from each span what is accounted for below it; `used` and `call` are changed in place."""
-    n = len(parents)
+def _share_out(table: Table, figures: Floats, used: Floats, saved: Floats, call: Flags, unpriced: Flags) -> None:
+    """Take from each span what is accounted for below it; `used` and `call` are changed in place.
+
+    What a cache answered below is accounted for as well: whoever sums up does not know that nobody spent it.
+    """
     below = np.zeros_like(used)
-    calls_below = np.zeros(n, np.int64)
-    unpriced_below = np.zeros(n, np.int64)
-    for row in range(n - 1, -1, -1):
-        mine = bool(call[row])
-        if mine and calls_below[row]:
-            accounted = below[row].copy()
-            if used[row, EMBEDDING]:
-                accounted[EMBEDDING] = accounted[SPENT].sum()
-            else:
-                accounted[INPUT] += accounted[EMBEDDING]
-            own = np.maximum(used[row] - accounted, 0)
-            silent = bool(np.isnan(figures[row, SPENT]).all())  # of tokens; it may have told its cost
-            keeps = bool(own[SPENT].any())
-            if not (keeps or silent or unpriced_below[row]):
-                own[COST] = 0
-            used[row] = own
-            call[row] = keeps or (silent and own[COST] > 0)
-        up = parents[row]
-        if up >= 0:
-            below[up] += used[row] + below[row]
-            calls_below[up] += calls_below[row] + mine
-            unpriced_below[up] += unpriced_below[row] + unpriced[row]
+    calls_below = np.zeros(len(table), np.int64)
+    unpriced_below = np.zeros(len(table), np.int64)
+    for rows in innermost_first(table.depths()):
+        mine = call[rows]
+        sums = rows[mine & (calls_below[rows] > 0)]
+        if sums.size:
+            accounted = below[sums]
+            embedding = used[sums, EMBEDDING] != 0
+            accounted[embedding, EMBEDDING] = accounted[embedding][:, SPENT].sum(axis=1)
+            accounted[~embedding, INPUT] += accounted[~embedding, EMBEDDING]
+            own = np.maximum(used[sums] - accounted, 0)
+            silent = np.isnan(figures[sums, SPENT]).all(axis=1)  # of tokens; it may have told its cost
+            keeps = own[:, SPENT].any(axis=1)
+            own[~(keeps | silent | (unpriced_below[sums] > 0)), COST] = 0
+            used[sums] = own
+            call[sums] = keeps | (silent & (own[:, COST] > 0))
+        up = table.parents[rows]
+        if (up >= 0).all():  # else they are roots
+            np.add.at(below, up, used[rows] + saved[rows] + below[rows])
+            np.add.at(calls_below, up, calls_below[rows] + mine)
+            np.add.at(unpriced_below, up, unpriced_below[rows] + unpriced[rows])
+
+
+def innermost_first(depths: np.ndarray[Any, np.dtype[np.int64]]) -> list[np.ndarray[Any, np.dtype[np.intp]]]:
+    """Rows of each depth, the deepest first, and the last row of each first."""
+    order = np.argsort(depths, kind="stable")
+    return [rows[::-1] for rows in np.split(order, np.flatnonzero(np.diff(depths[order])) + 1)[::-1]]

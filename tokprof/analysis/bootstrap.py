@@ -64,23 +64,50 @@ def differences(before: Floats, after: Floats) -> list[Interval]:
         for side in (np.asarray(before, np.float64), np.asarray(after, np.float64))
     ]
     few = min(runs, others)
-    tail = _tail(few)
+    tail = tail_share(few)
     low, high = np.quantile(means[1] - means[0], [tail, 1 - tail], axis=0, method="nearest")
     if few < FEW:
         middle = np.mean(after, axis=0) - np.mean(before, axis=0)
         error = np.sqrt(np.var(before, axis=0, ddof=1) / runs + np.var(after, axis=0, ddof=1) / others)
-        reach = _t_quantile(1 - (1 - LEVEL) / 2, few - 1) * error
+        reach = t_quantile(1 - (1 - LEVEL) / 2, few - 1) * error
         low, high = np.minimum(low, middle - reach), np.maximum(high, middle + reach)
     return [Interval(float(least), float(most)) for least, most in zip(low, high, strict=True)]
 
 
-def _tail(runs: int) -> float:
+def intervals(values: Floats, level: float = LEVEL) -> list[Interval]:
+    """Find intervals of the means themselves.
+
+    Parameters
+    ----------
+    values : float64 array, shape (runs, figures)
+    level : float
+        Of the intervals, between 0 and 1.
+
+    Returns
+    -------
+    list of Interval
+        Of each figure: NaN where there are fewer than `LEAST` runs, or a run did not tell the figure. Made as in
+        `differences`.
+    """
+    runs = len(values)
+    if runs < LEAST:
+        return [Interval(math.nan, math.nan)] * values.shape[1]
+    drawn = np.random.default_rng(SEED).integers(0, runs, (RESAMPLES, runs))
+    tail = tail_share(runs, level)
+    low, high = np.quantile(values[drawn].mean(axis=1), [tail, 1 - tail], axis=0, method="nearest")
+    if runs < FEW:
+        reach = t_quantile(1 - (1 - level) / 2, runs - 1) * np.std(values, axis=0, ddof=1) / math.sqrt(runs)
+        low, high = np.minimum(low, values.mean(axis=0) - reach), np.maximum(high, values.mean(axis=0) + reach)
+    return [Interval(float(least), float(most)) for least, most in zip(low, high, strict=True)]
+
+
+def tail_share(runs: int, level: float = LEVEL) -> float:
     """Share of resamples beyond each end of the interval."""
-    reach = _t_quantile(1 - (1 - LEVEL) / 2, runs - 1) * math.sqrt(runs / (runs - 1))
+    reach = t_quantile(1 - (1 - level) / 2, runs - 1) * math.sqrt(runs / (runs - 1))
     return NormalDist().cdf(-reach)
 
 
-def _t_quantile(share: float, freedom: int) -> float:
+def t_quantile(share: float, freedom: int) -> float:
     """Quantile of Student's t: exact for 1 and 2 degrees of freedom, else Hill's expansion (1970) to 4 places."""
     if freedom == 1:
         return math.tan(math.pi * (share - 0.5))

@@ -10,8 +10,9 @@ import numpy as np
 
 from tokprof.analysis.books import COST, FIGURES, SPENT, TOKENS, Evidence, Floats
 from tokprof.analysis.bootstrap import differences
+from tokprof.analysis.nodes import pre_order
 from tokprof.analysis.rollup import grouped, totals
-from tokprof.analysis.tree import Tree, pre_order
+from tokprof.analysis.tree import Tree
 from tokprof.table import Table
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def merge(before: Sequence[Tree], after: Sequence[Tree]) -> Merged:
             runs.append((total, own, mine))
         found.append(runs)
     slots = list(places)
-    order, parents = pre_order([up for up, _ in slots])
+    order, parents = (each.tolist() for each in pre_order([up for up, _ in slots]))
     new = np.empty(len(order), np.intp)
     new[order] = np.arange(len(order))
     depth: list[int] = []

@@ -4,6 +4,11 @@ From the end backwards: of the steps inside a step, the one that ended last; bef
 last by then, and so on. A step that still ran when a later one began did not hold it up, and is not on the path. It is
 the definition of the views in the browser.
 
+A step that goes on after the one that began it, as a task in the background does, did not hold up the end of that one.
+It ended within the nearest step around it that ended no earlier, and counts among those inside that one. It began
+within the nearest step around it that was still running then: from its start backwards, the path goes on there. What
+ended after the profile did not hold it up, unless it is directly below the root.
+
 The time that is left is that of the critical path method (Kelley and Walker, 1959), where a step waits for all those
 beside it that had ended when it began, and a step ends after all those inside it that had ended by then. What passed
 between the last of them and its own start stays as it was.
@@ -12,13 +17,15 @@ between the last of them and its own start stays as it was.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tokprof.analysis.books import COST, SPENT, TOKENS, Floats
 from tokprof.analysis.tree import Tree
-from tokprof.table import Table
+from tokprof.table import Table, encodable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,17 +37,62 @@ WEIGHTS = ("time", "tokens", "cost")
 
 
 class Children:
-    """Nodes inside each node, in order."""
+    """Nodes inside each node, in order.
 
-    def __init__(self, parents: list[int]):
-        above = np.array(parents, np.intp)
-        order = np.argsort(above, kind="stable")
+    Parameters
+    ----------
+    above : sequence of int
+        What each node is inside of; negative for nothing.
+    by : sequence of arrays, shape (nodes,)
+        What they are ordered by, of those inside one node; what comes first counts most.
+    """
+
+    def __init__(self, above: Sequence[int], by: Sequence[Floats] = ()):
+        inside = np.array(above, np.intp)
+        order = np.lexsort((*by[::-1], inside))
         self._order: list[int] = order.tolist()
-        self._places: list[int] = np.searchsorted(above[order], np.arange(len(parents) + 1)).tolist()
+        self._places: list[int] = np.searchsorted(inside[order], np.arange(len(inside) + 1)).tolist()
 
     def of(self, node: int) -> list[int]:
         """Nodes inside a node, not those further in."""
         return self._order[self._places[node] : self._places[node + 1]]
+
+
+@dataclass(slots=True)
+class _Times:
+    """When nodes ran, and within what they began and ended.
+
+    Attributes
+    ----------
+    start, end : list of float
+        Seconds; what is directly below the root and goes on after it ends with it.
+    ended : list of int
+        Node around each within which it ended; -1 for none.
+    began : list of int
+        Node around each within which it began.
+    """
+
+    start: list[float]
+    end: list[float]
+    ended: list[int]
+    began: list[int]
+
+
+def _times(tree: Tree) -> _Times:
+    parent = np.array(tree.parent, np.intp)
+    end = np.where(parent == 0, np.minimum(tree.end, tree.end[:1]), tree.end)
+    starts, ends, ended, began = tree.start.tolist(), end.tolist(), parent.tolist(), parent.tolist()
+    apart = (end > end[parent] + TOLERANCE) | (end[parent] <= tree.start)
+    for node in np.flatnonzero(apart & (parent >= 0)).tolist():  # parents first
+        up = tree.parent[node]
+        while up >= 0 and ends[node] > ends[up] + TOLERANCE:
+            up = ended[up]  # all between the two ended earlier still
+        ended[node] = up
+        up = tree.parent[node]
+        while up not in (ended[node], -1) and ends[up] <= starts[node]:
+            up = ended[up]
+        began[node] = up
+    return _Times(starts, ends, ended, began)
 
 
 class Stretch(NamedTuple):
@@ -62,6 +114,17 @@ class Stretch(NamedTuple):
     before: int | None = None
 
 
+@dataclass(slots=True)
+class _Visit:
+    """The path within a node: `inside` are those it may come from, by their end; `before` is where it came from."""
+
+    node: int
+    begin: float
+    until: float
+    inside: list[int]
+    before: int | None
+
+
 def critical_path(tree: Tree) -> list[Stretch]:
     """Find the critical path by time.
 
@@ -77,43 +140,41 @@ def critical_path(tree: Tree) -> list[Stretch]:
     """
     if not len(tree):
         return []
-    start, end = _times(tree)
-    children = Children(tree.parent)
+    times = _times(tree)
+    start, end = times.start, times.end
+    children, ended = Children(times.ended), tree.end.tolist()
     found: list[Stretch] = []
-    # node, where the path enters it, how far back the path has come, children by their end, what follows
-    stack: list[tuple[int, float, list[float], list[int], list[int | None]]] = []
 
-    def visit(node: int, until: float) -> None:
-        inner = sorted(children.of(node), key=lambda child: (end[child], -child))
-        stack.append((node, start[node], [until], inner, [None]))
+    def visit(node: int, begin: float, until: float, before: int | None = None) -> _Visit:
+        inside = sorted(children.of(node), key=lambda child: (ended[child], -child))
+        return _Visit(node, min(begin, until), until, inside, before)
 
-    visit(0, end[0])
-    while stack:
-        node, begin, back, inner, follows = stack[-1]
-        until = back[0]
-        root = node == 0 and until >= end[0]
+    path = [visit(0, start[0], end[0])]
+    while path:
+        at = path[-1]
         child = None
-        while inner and child is None:
-            last = inner.pop()
-            if start[last] < until and end[last] > begin and (end[last] <= until + TOLERANCE or root):
+        while at.inside and child is None:
+            last = at.inside.pop()
+            if start[last] < at.until and at.begin < end[last] <= at.until + TOLERANCE:
                 child = last
-        leave = begin if child is None else min(until, end[child])
-        if until > leave:
-            found.append(Stretch(node, leave, until, child, follows[0]))
-        if child is None:
-            stack.pop()
+        leave = at.begin if child is None else min(at.until, end[child])
+        if at.until > leave:
+            found.append(Stretch(at.node, leave, at.until, child, at.before))
+        if child is not None:
+            path.append(visit(child, max(at.begin, start[child]), leave))
             continue
-        back[0] = max(begin, start[child])
-        follows[0] = child
-        enter = back[0]
-        visit(child, leave)
-        if enter != start[child]:  # it began before what is around it
-            stack[-1] = (child, enter, *stack[-1][2:])
+        path.pop()
+        if path:
+            around, began = path[-1], times.began[at.node]
+            if began == around.node:
+                around.until, around.before = at.begin, at.node
+            else:
+                path.append(visit(began, max(around.begin, start[began]), at.begin, at.node))
     return found[::-1]
 
 
 def slack(tree: Tree) -> Floats:
-    """Find by how much longer each node could have taken without a later end of the profile.
+    """Find by how much longer each node could have taken, from its start on, without a later end of the profile.
 
     Parameters
     ----------
@@ -123,54 +184,56 @@ def slack(tree: Tree) -> Floats:
     Returns
     -------
     float64 array, shape (nodes,)
-        Seconds; 0 on the critical path, infinite where nothing waited for a node.
+        Seconds; 0 on the critical path, infinite where nothing waited for a node, or for what it began.
     """
-    n = len(tree)
-    left = np.full(n, np.inf)
-    if not n:
-        return left
-    start, end = _times(tree)
-    for node in range(1, n):
-        if tree.parent[node] == 0:  # for the profile, what goes on after it ends with it
-            end[node] = min(end[node], end[0])
-    found = [float("inf")] * n
-    found[0] = 0.0
-    children = Children(tree.parent)
-    for node in range(n):  # parents first
-        if inner := children.of(node):
-            _share_out(node, inner, start, end, found)
-    left[:] = found
-    return left
+    if not len(tree):
+        return np.zeros(0)
+    times = _times(tree)
+    left = [0.0] + [float("inf")] * (len(tree) - 1)  # of the end of each node
+    later = [float("inf")] * len(tree)  # of its start, for what it began and what went on after it
+    ends = np.array(times.end)
+    inside, begun = Children(times.ended, (ends, tree.start)), Children(times.began, (-tree.start,))
+    for node in sorted({*times.ended} - {-1}):  # parents first
+        inner, waiting = inside.of(node), begun.of(node)
+        if len(inner) > 1 or waiting != inner:
+            _share_out(node, inner, waiting, times, left, later)
+        elif times.start[inner[0]] < times.end[node] and times.end[inner[0]] > times.start[node]:
+            left[inner[0]] = left[node]
+    return np.minimum(left, later)
 
 
-def _share_out(parent: int, inner: list[int], start: list[float], end: list[float], found: list[float]) -> None:
-    """Find the slack of what is inside a node, from its own; `found` is changed in place."""
-    begin, stop, own = start[parent], end[parent], found[parent]
-    waits = {child for child in inner if start[child] < stop and end[child] > begin}
-    joined = [child for child in waits if end[child] <= stop + TOLERANCE]
-    last = max((end[child] for child in joined), default=begin)
-    bound = {child: last - end[child] + own for child in joined}
-    by_end = sorted(inner, key=lambda child: (end[child], start[child]))
-    ends = [end[child] for child in by_end]
-    by_start = sorted(inner, key=lambda child: start[child], reverse=True)
+def _share_out(
+    parent: int, inner: list[int], begun: list[int], times: _Times, left: list[float], later: list[float]
+) -> None:
+    """Find the slack of what ended within a node, from its own; `left` and `later` are changed in place.
+
+    `inner` is ordered by end, `begun` by start, the latest first.
+    """
+    start, end = times.start, times.end
+    begin, stop, own = start[parent], end[parent], left[parent]
+    ends = [end[child] for child in inner]
+    last = next((end[child] for child in reversed(inner) if start[child] < stop and end[child] > begin), begin)
     least, at = float("inf"), 0  # of those that begin late enough: when they would have to wait for it, and their slack
-    for child in reversed(by_end):
-        while at < len(by_start) and start[by_start[at]] >= end[child] - TOLERANCE:
-            later = by_start[at]
-            if later != child and start[later] > start[child]:
-                held = _held_until(later, begin, by_end, ends, start)
-                least = min(least, held + found[later])
-                at += 1
-            else:  # of no length, at the same time
+    for child in reversed(inner):
+        while at < len(begun) and start[begun[at]] >= end[child] - TOLERANCE:
+            waits = begun[at]
+            if waits == child or start[waits] <= start[child]:  # of no length, at the same time
                 break
-        if child in waits:
-            found[child] = max(0.0, min(least - end[child], bound.get(child, float("inf"))))
+            held = _held_until(start[waits], begin, inner, ends, start)
+            least = min(least, held + min(left[waits], later[waits]))
+            at += 1
+        if start[child] < stop and end[child] > begin:
+            left[child] = max(0.0, min(least - end[child], last - end[child] + own))
+            around = times.began[child]
+            while around != parent and later[around] > left[child]:
+                later[around] = left[child]
+                around = times.began[around]
 
 
-def _held_until(node: int, begin: float, by_end: list[int], ends: list[float], start: list[float]) -> float:
-    """When the last step ended that had ended when a node began; the start of what is around them, if there is none."""
-    place = bisect_right(ends, start[node] + TOLERANCE) - 1
-    while place >= 0 and start[by_end[place]] >= start[node]:
+def _held_until(start: float, begin: float, by_end: list[int], ends: list[float], starts: list[float]) -> float:
+    """When the last of some nodes ended that had ended at a start; the start of what is around, if there is none."""
+    place = bisect_right(ends, start + TOLERANCE) - 1
+    while place >= 0 and starts[by_end[place]] >= start:
         place -= 1
     return max(begin, ends[place]) if place >= 0 else begin
 
@@ -194,16 +257,17 @@ def heaviest(tree: Tree, metric: str) -> list[int]:
     -----
     Inside each step this is weighted interval scheduling: the heaviest set of steps no two of which overlap.
     """
-    n = len(tree)
-    if not n:
+    if not len(tree):
         return []
-    start, end = _times(tree)
-    own = (tree.own[:, COST] if metric == "cost" else tree.own[:, SPENT].sum(axis=1)).tolist()
-    best: list[float] = list(own)
+    start, end = tree.start.tolist(), tree.end.tolist()
+    best: list[float] = _weights(tree, metric).tolist()
     chosen: dict[int, list[int]] = {}
-    children = Children(tree.parent)
-    for node in range(n - 1, -1, -1):
-        if inner := children.of(node):
+    children = Children(tree.parent, (tree.end, tree.start))
+    for node in sorted({*tree.parent[1:]}, reverse=True):
+        inner = children.of(node)
+        if len(inner) == 1:
+            best[node] += best[inner[0]]
+        else:
             weight, chosen[node] = _schedule(inner, start, end, best)
             best[node] += weight
     found: list[int] = []
@@ -211,34 +275,33 @@ def heaviest(tree: Tree, metric: str) -> list[int]:
     while todo:
         node = todo.pop()
         found.append(node)
-        todo += reversed(chosen.get(node, ()))
+        todo += reversed(chosen[node] if node in chosen else children.of(node))
     return found
 
 
+def _weights(tree: Tree, metric: str) -> Floats:
+    weights: Floats = tree.own[:, COST] if metric == "cost" else tree.own[:, SPENT].sum(axis=1)
+    return weights
+
+
 def _schedule(inner: list[int], start: list[float], end: list[float], weight: list[float]) -> tuple[float, list[int]]:
-    if len(inner) == 1:
-        return weight[inner[0]], inner
-    order = sorted(inner, key=lambda child: (end[child], start[child]))
-    ends = [end[child] for child in order]
+    """Weight and nodes of the heaviest set without overlaps, of nodes by their end."""
+    ends = [end[child] for child in inner]
     sums = [0.0]
     before: list[int] = []
-    for place, child in enumerate(order):
+    for place, child in enumerate(inner):
         before.append(min(place, bisect_right(ends, start[child] + TOLERANCE)))
         sums.append(max(sums[place], weight[child] + sums[before[place]]))
     taken: list[int] = []
-    place = len(order)
+    place = len(inner)
     while place:
-        child = order[place - 1]
+        child = inner[place - 1]
         if weight[child] > 0 and sums[place] > sums[place - 1]:
             taken.append(child)
             place = before[place - 1]
         else:
             place -= 1
     return sums[-1], taken[::-1]
-
-
-def _times(tree: Tree) -> tuple[list[float], list[float]]:
-    return tree.start.tolist(), tree.end.tolist()
 
 
 def path_frame(table: Table, tree: Tree, metric: str = "time") -> pd.DataFrame:
@@ -271,31 +334,44 @@ def path_frame(table: Table, tree: Tree, metric: str = "time") -> pd.DataFrame:
 
     if metric not in WEIGHTS:
         raise ValueError(f"{metric!r} is no metric of the critical path; known: {', '.join(WEIGHTS)}")
-    stretches = critical_path(tree) if metric == "time" else []
-    if metric != "time":
-        tokens, costs = tree.own[:, SPENT].sum(axis=1), tree.own[:, COST]
-        weights = costs if metric == "cost" else tokens
-        chain = [node for node in heaviest(tree, metric) if weights[node] > 0]
-        stretches = [Stretch(node, float(tree.start[node]), float(tree.end[node])) for node in chain]
-        stretches.sort(key=lambda stretch: (stretch.start, stretch.node))
+    if metric == "time":
+        stretches = critical_path(tree)
+    else:
+        weights = _weights(tree, metric).tolist()
+        chain = np.array([node for node in heaviest(tree, metric) if weights[node] > 0], np.intp)
+        times = zip(chain.tolist(), tree.start[chain].tolist(), tree.end[chain].tolist(), strict=True)
+        stretches = sorted((Stretch(*each) for each in times), key=lambda stretch: (stretch.start, stretch.node))
+    nodes = [stretch.node for stretch in stretches]
+    at, rows = np.array(nodes, np.intp), tree.first_rows()
+    begin, end = (np.array([stretch[side] for stretch in stretches], np.float64) for side in (1, 2))
+    unknown = [tree.own_evidence.nothing(column)[at] for column in (TOKENS, COST)]
+    tokens = np.where(unknown[0], 0, tree.own[at][:, SPENT].sum(axis=1)).round().astype(np.int64)
+    cost = np.where(unknown[1], np.nan, tree.own[at, COST])
+    again = np.setdiff1d(np.arange(len(at)), np.unique(at, return_index=True)[1])
+    tokens[again], cost[again], unknown[0][again] = 0, 0.0, False
+    ids = table.frame(["span_id"])["span_id"].tolist()
     children = Children(tree.parent)
-    known = tree.own_evidence
-    nodes = np.array([stretch.node for stretch in stretches], np.intp)
-    unknown = [known.nothing(column)[nodes].tolist() for column in (TOKENS, COST)]
-    spent = tree.own[nodes][:, SPENT].sum(axis=1).tolist(), tree.own[nodes, COST].tolist()
-    rows = []
-    for at, stretch in enumerate(stretches):
-        tokens = None if unknown[0][at] else round(spent[0][at])
-        cost = float("nan") if unknown[1][at] else spent[1][at]
-        rows.append(_row(table, tree, stretch, tokens, cost, children))
-    frame = pd.DataFrame(rows, columns=_COLUMNS)
-    again = np.setdiff1d(np.arange(len(nodes)), np.unique(nodes, return_index=True)[1])
-    frame.loc[again, ["tokens", "cost"]] = 0
+    named = [_named(table, tree, rows, stretch, children) for stretch in stretches]
+    frame = pd.DataFrame(
+        {
+            "start_s": begin,
+            "end_s": end,
+            "seconds": end - begin,
+            "tokens": pd.arrays.IntegerArray(tokens, unknown[0]),
+            "cost": cost,
+            "share": np.nan,
+            "span_id": [ids[rows[node]] if rows[node] >= 0 else None for node in nodes],
+            "name": encodable(tree.name[node] for node in nodes),
+            "kind": [tree.kind[node] for node in nodes],
+            "where": encodable(tree.where[node] for node in nodes),
+            "what": [what for what, _ in named],
+            "note": encodable(note for _, note in named),
+        }
+    )
     sums = {name: float(frame[name].sum()) for name in ("seconds", "tokens", "cost")}
     whole = sums["seconds" if metric == "time" else metric]
-    parts = frame["seconds" if metric == "time" else metric].astype(float)
-    frame["share"] = parts / whole if whole else np.nan
-    frame["tokens"] = frame["tokens"].astype("Int64")
+    if whole:
+        frame["share"] = frame["seconds" if metric == "time" else metric].astype(float) / whole
     frame.attrs.update(sums)
     return frame
 
@@ -315,78 +391,40 @@ def slack_frame(table: Table, tree: Tree) -> pd.DataFrame:
     left = slack(tree)
     on = np.zeros(len(tree), np.bool_)
     for stretch in critical_path(tree):
-        on[stretch.node] = True
-    for node in range(len(tree) - 1, 0, -1):
-        on[tree.parent[node]] |= on[node]
-    nodes = np.array([node for node, rows in enumerate(tree.rows) if rows], np.intp)
-    rows = [tree.rows[node][0] for node in nodes.tolist()]
-    frame = pd.DataFrame(
+        node = stretch.node
+        while node >= 0 and not on[node]:
+            on[node] = True
+            node = tree.parent[node]
+    rows = np.array(tree.first_rows(), np.intp)
+    nodes = np.flatnonzero(rows >= 0)
+    nodes = nodes[np.lexsort((tree.start[nodes], left[nodes]))]
+    return pd.DataFrame(
         {
-            "span_id": table.frame(["span_id"])["span_id"].to_numpy()[rows],
-            "name": [tree.name[node] for node in nodes.tolist()],
+            "span_id": table.frame(["span_id"])["span_id"].to_numpy()[rows[nodes]],
+            "name": encodable(tree.name[node] for node in nodes.tolist()),
             "kind": [tree.kind[node] for node in nodes.tolist()],
-            "where": [tree.where[node] for node in nodes.tolist()],
+            "where": encodable(tree.where[node] for node in nodes.tolist()),
             "start_s": tree.start[nodes],
             "duration_s": (tree.end - tree.start)[nodes],
             "slack_s": left[nodes],
             "critical": on[nodes],
         }
     )
-    return frame.sort_values(["slack_s", "start_s"], kind="stable", ignore_index=True)
 
 
-_COLUMNS = [
-    "start_s",
-    "end_s",
-    "seconds",
-    "tokens",
-    "cost",
-    "share",
-    "span_id",
-    "name",
-    "kind",
-    "where",
-    "what",
-    "note",
-]
-
-
-def _row(
-    table: Table, tree: Tree, stretch: Stretch, tokens: int | None, cost: float, children: Children
-) -> list[object]:
-    node = stretch.node
-    span = table.spans[tree.rows[node][0]] if tree.rows[node] else None
-    what, note = _named(table, tree, stretch, children)
-    return [
-        stretch.start,
-        stretch.end,
-        stretch.end - stretch.start,
-        tokens,
-        cost,
-        None,
-        None if span is None else f"{span.id & 0xFFFFFFFFFFFFFFFF:016x}",
-        tree.name[node],
-        tree.kind[node],
-        tree.where[node],
-        what,
-        note,
-    ]
-
-
-def _named(table: Table, tree: Tree, stretch: Stretch, children: Children) -> tuple[str, str]:
+def _named(table: Table, tree: Tree, rows: list[int], stretch: Stretch, children: Children) -> tuple[str, str]:
     """What a stretch is, and between what it lies."""
     node, after, before = stretch.node, stretch.after, stretch.before
-    rows = tree.rows[node]
     if after is None and before is None:
-        return ("call" if rows and table.spans[rows[0]].source is not None else "step"), ""
+        return ("call" if rows[node] >= 0 and table.spans[rows[node]].source is not None else "step"), ""
     if after is None or before is None:
         return "gap", f"before {tree.name[before]}" if before is not None else f"after {tree.name[after or 0]}"
     first, last = before, after
-    while not tree.rows[first] and children.of(first):  # functions have no outcome of their own
+    while rows[first] < 0 and children.of(first):  # functions have no outcome of their own
         first = min(children.of(first), key=lambda child: (tree.start[child], child))
-    while not tree.rows[last] and children.of(last):
+    while rows[last] < 0 and children.of(last):
         last = max(children.of(last), key=lambda child: (tree.end[child], child))
-    attempts = [table.spans[row].attempt or 1 for row in tree.rows[first]]
-    if max(attempts, default=1) > 1 and tree.failed[last]:
-        return "wait", f"before attempt {max(attempts)} of {tree.name[first]}"
+    attempt = table.spans[rows[first]].attempt or 1 if rows[first] >= 0 else 1
+    if attempt > 1 and tree.failed[last]:
+        return "wait", f"before attempt {attempt} of {tree.name[first]}"
     return "gap", f"between {tree.name[after]} and {tree.name[before]}"

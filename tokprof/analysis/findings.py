@@ -18,7 +18,7 @@ from tokprof.analysis.books import COST, SPENT, Books, books, embeds, refused
 from tokprof.analysis.repeats import Prompt, prompt_of
 from tokprof.analysis.reprice import repriced
 from tokprof.money import usd
-from tokprof.span import Span
+from tokprof.span import Frame, Span
 from tokprof.table import Table
 
 
@@ -74,13 +74,22 @@ class Calls:
         return self.span(row).model or self.span(row).request_model or "a model"
 
     def who(self, row: int) -> str:
-        """Innermost function, or the step around the call."""
+        """Innermost function, after its caller where several call it, or the step around the call."""
         stack = self.span(row).stack
         if stack:
-            name = stack[-1].function.rpartition("<locals>.")[2]
-            return stack[-1].where if name == "<module>" else name
+            name = _name(stack[-1])
+            return f"{_name(stack[-2])} → {name}" if len(self._callers[stack[-1].file, name]) > 1 else name
         up = int(self.table.parents[row])
         return self.table.spans[up].name if up >= 0 else self.span(row).name
+
+    @cached_property
+    def _callers(self) -> dict[tuple[str, str], set[str]]:
+        """Functions that call the innermost ones: of one that all calls go through, its own name tells little."""
+        found: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for row in self.rows:
+            if len(stack := self.span(row).stack) > 1:
+                found[stack[-1].file, _name(stack[-1])].add(_name(stack[-2]))
+        return found
 
     def tokens(self, rows: list[int]) -> float | None:
         """Sum of the tokens; None where no call told any."""
@@ -233,6 +242,11 @@ def untold(calls: Calls) -> Iterator[Finding]:
             calls.tokens(rows),
             calls.usd(rows),
         )
+
+
+def _name(frame: Frame) -> str:
+    name = frame.function.rpartition("<locals>.")[2]
+    return frame.where if name == "<module>" else name
 
 
 def _grouped(calls: Calls) -> dict[Who, list[int]]:

@@ -33,11 +33,11 @@ def latency(table: Table, keys: Sequence[str | Sequence[str]]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Indexed by the keys, most calls first. ``calls``: those that have ended and have a row of their own, failures
-        and retries included; all else is of them. ``errors``: those that failed or were cancelled.
-        ``duration_s_p50``, ``_p95``, ``_p99``; ``ttft_s_p50``, ...: seconds until the first token, of the streams that
-        told; both by linear interpolation between calls. ``tokens_per_s``: output tokens by the seconds from the first
-        token to the end, the median of the streams. ``cache_hit_rate``: input tokens that came from a cache by all
-        input tokens, of the calls that told both, from 0 to 1. NaN where nothing is known.
+        and retries included, answers from a cache left out; all else is of them. ``errors``: those that failed or were
+        cancelled. ``duration_s_p50``, ``_p95``, ``_p99``; ``ttft_s_p50``, ...: seconds until the first token, of the
+        streams that told; both by linear interpolation between calls. ``tokens_per_s``: output tokens by the seconds
+        from the first token to the end, the median of the streams. ``cache_hit_rate``: input tokens that came from a
+        cache by all input tokens, of the calls that told both, from 0 to 1. NaN where nothing is known.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def latency(table: Table, keys: Sequence[str | Sequence[str]]) -> pd.DataFrame:
 
     kept = books(table)
     ended = np.array([span.closed is not None for span in table.spans], np.bool_)
-    rows = np.flatnonzero(kept.call & (kept.weight == 1) & ended)
+    rows = np.flatnonzero(kept.call & ~kept.hit & (kept.weight == 1) & ended)
     values = keyed(table, keys, rows)
     frame = pd.DataFrame(values)
     names = list(values)

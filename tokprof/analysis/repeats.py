@@ -63,11 +63,14 @@ class Repeat:
         Share beyond `read` that a later prompt reads: what is worth writing to a cache.
     breaks : str or None
         Name of the part in which it departs from the earlier prompt; None where it begins with nothing known.
+    source : int or None
+        The earlier call, by its place in the list.
     """
 
     read: float = 0.0
     write: float = 0.0
     breaks: str | None = None
+    source: int | None = None
 
 
 def prompt_of(span: Span) -> Prompt | None:
@@ -121,7 +124,7 @@ def repeats(calls: list[tuple[float, float, str, Prompt]]) -> list[Repeat]:
             same = length * BLOCK
             apart = zip(texts[at][same : same + BLOCK], texts[source][same : same + BLOCK], strict=False)
             same += next((place for place, (a, b) in enumerate(apart) if a != b), 0)
-            found[at].breaks = _part_at(prompt, same)
+            found[at].breaks, found[at].source = _part_at(prompt, same), source
         for place, mark in enumerate(chains[at]):
             until = start + LIFE
             if place < length:  # read again: it lives on

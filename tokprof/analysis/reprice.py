@@ -19,7 +19,9 @@ from tokprof.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-RECORDED = "as recorded"
+RECORDED, SAME = "as recorded", "the same models"
+ALTERNATIVES = 12
+"""Other models in a table of alternatives, the cheapest."""
 
 
 @dataclass(slots=True)
@@ -57,7 +59,9 @@ def reprice(
     ----------
     table : Table
     model : str, sequence of str, or None
-        Which all language models are replaced by; one row each. None leaves them as they are.
+        Which all language models are replaced by; one row each. None leaves them as they are; with nothing else told
+        either, there is a table of alternatives, cheapest first: prompts cached, a batch, and of the makers of the
+        models that were called the cheapest others, in whose context the largest prompt fits.
     provider : str, optional
         Whose price list; without it that of the provider that was called, where it lists the model, else that of the
         maker of the model. Embedding models and rerankers stay as they are.
@@ -75,23 +79,55 @@ def reprice(
         USD of those that have; ``unpriced_calls``; ``delta`` and ``ratio``: cost less, and by, that of the recorded
         run; ``notes``.
     """
-    import pandas as pd
-
+    if model is None and provider is None and cache is None and not batch:
+        return _table(table, _alternatives(table))
     models: list[str | None] = [model] if model is None or isinstance(model, str) else list(model)
     if not models or not all(each is None or (isinstance(each, str) and each.strip()) for each in models):
         raise ValueError(f"model must be a name, or names, for instance 'gpt-4o-mini': {model!r}")
+    return _table(table, [(each or SAME, provider, repriced(table, each, provider, cache, batch)) for each in models])
+
+
+def _table(table: Table, made: list[tuple[str, str | None, Repriced]]) -> pd.DataFrame:
+    import pandas as pd
+
     kept = books(table)
-    before = recorded(table)
-    rows = [_row(table, kept, RECORDED, None, before)]
-    for each in models:
-        made = repriced(table, each, provider, cache, batch)
-        rows.append(_row(table, kept, each or "the same models", provider, made))
+    rows = [_row(table, kept, *each) for each in ((RECORDED, None, recorded(table)), *made)]
     frame = pd.DataFrame(rows).set_index("model")
     was = frame["cost"].iloc[0]
     last = len(frame.columns) - 1
     frame.insert(last, "delta", frame["cost"] - was)
     frame.insert(last + 1, "ratio", frame["cost"] / was if was else np.nan)
     return frame
+
+
+def _alternatives(table: Table) -> list[tuple[str, str | None, Repriced]]:
+    """What one could do instead, cheapest first: prompts cached, a batch, other models of the same makers."""
+    from tokprof.meter.siblings import siblings
+
+    kept = books(table)
+    called: dict[str, str | None] = {}
+    room = 0
+    for row in kept.counted().tolist():
+        span = table.spans[row]
+        name = span.model or span.request_model
+        if name and not embeds(span) and not refused(span):
+            called.setdefault(name, span.provider)
+            room = max(room, (_usage(table, kept, row).input_tokens or 0))
+    others = {other: None for name, provider in called.items() for other in siblings(name, provider, room)}
+    made: list[tuple[str, str | None, Repriced]] = [
+        (f"{SAME}, cached", None, repriced(table, None, cache=True)),
+        (f"{SAME}, as a batch", None, repriced(table, None, batch=True)),
+    ]
+    priced = [(name, None, repriced(table, name)) for name in others if len(called) > 1 or name not in called]
+    priced = [each for each in priced if not _unlisted(table, each[2])]
+    made += sorted(priced, key=_known)[:ALTERNATIVES]
+    return sorted(made, key=_known)
+
+
+def _known(made: tuple[str, str | None, Repriced]) -> tuple[bool, float]:
+    """By which alternatives are ranked: what has a price for every call comes first."""
+    costs = made[2].costs
+    return any(map(math.isnan, costs)), sum(cost for cost in costs if not math.isnan(cost))
 
 
 def recorded(table: Table) -> Repriced:

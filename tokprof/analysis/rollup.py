@@ -52,6 +52,13 @@ class Totals:
         Calls that may have spent tokens nobody told of: ``missing`` or ``partial``, without those that were refused.
     unkept_calls : int
         Calls that a processor let go: they are in all sums, but have no row of their own.
+    cache_hits : int
+        Calls that a cache answered, and no model: `tokprof.cache`, one of the client's, or a gateway's. Nothing was
+        spent on them. What providers read from a cache of prompts is in `cache_read_tokens`, and is billed.
+    saved_tokens : int
+        What these calls would have used, as far as known.
+    saved_cost : float
+        USD that they would have cost, as far as known.
     """
 
     calls: int = 0
@@ -73,6 +80,9 @@ class Totals:
     provenance: dict[str, int] = field(default_factory=dict)
     unknown_calls: int = 0
     unkept_calls: int = 0
+    cache_hits: int = 0
+    saved_tokens: int = 0
+    saved_cost: float = 0.0
 
     @property
     def exact(self) -> bool:
@@ -118,6 +128,9 @@ def totals(table: Table) -> Totals:
         provenance=dict(provenance),
         unknown_calls=unknown,
         unkept_calls=sum(span.unkept for span in table.spans),
+        cache_hits=int(kept.weight[kept.hit].sum()),
+        saved_tokens=round(float(np.nansum(kept.saved_tokens))),
+        saved_cost=float(np.nansum(kept.saved[kept.hit, COST])),
     )
 
 
@@ -153,7 +166,8 @@ def by(table: Table, keys: Sequence[str | Sequence[str]]) -> pd.DataFrame:
     pandas.DataFrame
         Indexed by the keys, most tokens first: ``calls``, tokens by kind (see `Totals`), ``cost`` (USD), ``duration_s``
         (sum of the calls' seconds, also of those that ran side by side), ``errors``, ``retries``, ``unknown_calls``
-        (their tokens are not all in the sums) and ``unpriced_calls`` (their cost is not in the sum).
+        (their tokens are not all in the sums), ``unpriced_calls`` (their cost is not in the sum), and ``cache_hits``,
+        ``saved_tokens`` and ``saved_cost`` (see `Totals`; null and NaN where none of what was saved is known).
 
         Tokens are nullable integers: the sum of what was told, null where no call of the group told that figure. Cost
         is NaN where no call of the group has a known cost. A refused request (status ``error`` and HTTP status 400 or
@@ -184,6 +198,10 @@ def grouped(table: Table, keys: Sequence[str | Sequence[str]]) -> Groups:
     data["cost"] = kept.used[rows, COST]
     data["duration_s"] = table.durations()[rows] * kept.call[rows]
     data["unknown_calls"], data["unpriced_calls"] = unknown, unpriced
+    data["cache_hits"] = hits = (kept.hit * kept.weight)[rows]
+    for name, values in (("saved_tokens", kept.saved_tokens), ("saved_cost", kept.saved[:, COST])):
+        data[name] = np.nan_to_num(values[rows])
+        data[f"untold:{name}"] = hits * np.isnan(values[rows])
     for column, figure in enumerate(FIGURES):
         data[f"told:{figure}"] = kept.told[rows, column].astype(np.int64)
         data[f"untold:{figure}"] = kept.untold[rows, column].astype(np.int64)
@@ -194,6 +212,12 @@ def grouped(table: Table, keys: Sequence[str | Sequence[str]]) -> Groups:
     for column, name in [*enumerate(TOKEN_NAMES), (TOKENS, "total_tokens")]:
         result[name] = pd.arrays.IntegerArray(sums[name].to_numpy(np.int64), evidence.nothing(column))
     result.loc[evidence.nothing(COST), "cost"] = np.nan
+    hits = sums["cache_hits"].to_numpy()
+    nothing = {
+        name: (hits > 0) & (hits == sums[f"untold:{name}"].to_numpy()) for name in ("saved_tokens", "saved_cost")
+    }
+    result["saved_tokens"] = pd.arrays.IntegerArray(sums["saved_tokens"].to_numpy(np.int64), nothing["saved_tokens"])
+    result.loc[nothing["saved_cost"], "saved_cost"] = np.nan
     return Groups(result, evidence)
 
 
@@ -238,6 +262,8 @@ _EVIDENCE = ("told", "untold")
 _FIGURES = (
     *TOKEN_FIELDS,
     *(name for name in SCHEMA if name == "cost" or (name.startswith("cost_") and name != "cost_source")),
+    "saved_tokens",
+    "saved_cost",
     "duration_s",
     "ttft_s",
 )
@@ -253,6 +279,9 @@ _ORDER = [
     "retries",
     "unknown_calls",
     "unpriced_calls",
+    "cache_hits",
+    "saved_tokens",
+    "saved_cost",
 ]
 
 

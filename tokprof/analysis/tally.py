@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tokprof.analysis.books import may_have_spent, refused
 from tokprof.analysis.pulse import Pulse
 from tokprof.analysis.spenders import Spenders
-from tokprof.meter.prices import price
+from tokprof.meter.prices import price, saved
 from tokprof.recorder import Recording, clock
 from tokprof.span import Span
 
@@ -35,6 +35,10 @@ class Figures:
         Tokens, as far as known.
     cost : float
         USD, as far as known.
+    hits : int
+        Calls that a cache answered.
+    saved_input, saved_output, saved_cost : float
+        What they would have used, as far as known.
     """
 
     calls: int = 0
@@ -46,6 +50,10 @@ class Figures:
     input: float = 0.0
     output: float = 0.0
     cost: float = 0.0
+    hits: int = 0
+    saved_input: float = 0.0
+    saved_output: float = 0.0
+    saved_cost: float = 0.0
 
     @property
     def tokens(self) -> float:
@@ -154,11 +162,21 @@ class Tally:
             output=float((usage and usage.output_tokens) or 0),
             cost=0.0 if math.isnan(paid) else paid,
         )
+        if span.source == "cached":
+            spared, whole = span.saved, saved(span)
+            found.hits = count
+            found.saved_input = float((spared and spared.input_tokens) or 0)
+            found.saved_output = float((spared and spared.output_tokens) or 0)
+            found.saved_cost = 0.0 if math.isnan(whole) else whole
         below = self._below.get(span.id)
         if below is None or not below.calls:
             return found
-        mine = Figures(input=max(0.0, found.input - below.input), output=max(0.0, found.output - below.output))
+        mine = Figures(
+            input=max(0.0, found.input - below.input - below.saved_input),
+            output=max(0.0, found.output - below.output - below.saved_output),
+        )
         if not mine.tokens:
             return Figures()
-        found.input, found.output, found.cost = mine.input, mine.output, max(0.0, found.cost - below.cost)
+        found.input, found.output = mine.input, mine.output
+        found.cost = max(0.0, found.cost - below.cost - below.saved_cost)
         return found

@@ -16,6 +16,10 @@ SHORT_CALLS = 3
 """Calls of a function that all answer so."""
 PREFIX_TOKENS = 1024
 """Tokens of a repeated prefix, over all calls, that were not read from a cache."""
+HISTORY_TOKENS = 2000
+"""Tokens of earlier turns and results of tools that were sent again, over all calls of a function and model."""
+HISTORY_SHARE = 0.3
+"""Share of the input of these calls."""
 TOOL_TOKENS = 100
 """Tokens of the schema of a tool that was never called, over all calls."""
 EVIDENCE = 50

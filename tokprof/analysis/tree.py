@@ -2,20 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from tokprof.analysis.books import COST, FIGURES, METRICS, SPENT, TOKENS, Evidence, Floats, books
-from tokprof.span import Frame, Span
-from tokprof.table import Table, encodable
+from tokprof.analysis.books import COST, FIGURES, METRICS, SPENT, TOKENS, Evidence, Floats, books, innermost_first
+from tokprof.analysis.nodes import Nodes, Places, nodes
+from tokprof.table import Table, depths, encodable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Rows(Sequence[list[int]]):
+    """Rows of the span table by node, of which there may be hundreds of thousands: a list is made when it is asked for.
+
+    Parameters
+    ----------
+    of : integer array, shape (rows,)
+        Node of each row.
+    nodes : int
+        How many there are.
+    """
+
+    def __init__(self, of: Places, nodes: int):
+        self._rows: list[int] = np.argsort(of, kind="stable").tolist()
+        self._ends: list[int] = [0, *np.cumsum(np.bincount(of, minlength=nodes)).tolist()]
+
+    def first(self) -> list[int]:
+        """First row of each node, -1 where it has none."""
+        begin, end = np.array(self._ends[:-1], np.intp), np.array(self._ends[1:], np.intp)
+        first: list[int] = np.where(begin < end, np.array([*self._rows, -1])[begin], -1).tolist()
+        return first
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (self._rows[begin:end] for begin, end in pairwise(self._ends))
+
+    @overload
+    def __getitem__(self, node: int) -> list[int]: ...
+    @overload
+    def __getitem__(self, node: slice) -> list[list[int]]: ...
+    def __getitem__(self, node: int | slice) -> list[int] | list[list[int]]:
+        if isinstance(node, slice):
+            return [self[each] for each in range(*node.indices(len(self)))]
+        return self._rows[self._ends[node] : self._ends[node + 1]]
 
 
 @dataclass(slots=True)
@@ -28,7 +66,7 @@ class Tree:
         Node of the parent; -1 for the root.
     name, kind, where : list of str
         Label; ``frame`` or the kind of the spans; ``In[7]:12`` or "".
-    rows : list of list of int
+    rows : sequence of list of int
         Rows of the span table that a node stands for itself: none for a frame, one or (merged) more for a span.
     own : float64 array, shape (nodes, 7)
         What a node used itself, columns as in `tokprof.analysis.books.METRICS`.
@@ -53,7 +91,7 @@ class Tree:
     name: list[str]
     kind: list[str]
     where: list[str]
-    rows: list[list[int]]
+    rows: Sequence[list[int]]
     own: Floats
     total: Floats
     calls: Counts
@@ -73,7 +111,8 @@ class Tree:
 
     def depths(self) -> list[int]:
         """Depth of each node, 0 for the root."""
-        return _depths(self.parent)
+        found: list[int] = depths(np.array(self.parent, np.intp)).tolist()
+        return found
 
     @property
     def tokens(self) -> Floats:
@@ -84,6 +123,10 @@ class Tree:
     def side_by_side(self, node: int) -> bool:
         """Whether the time of a merged node is more than passed while it ran: some of its parts ran in parallel."""
         return len(self.rows[node]) > 1 and bool(self.busy[node] > (self.end[node] - self.start[node]) * 1.001)
+
+    def first_rows(self) -> list[int]:
+        """Row of the span table that each node stands for, the first of several; -1 for a frame."""
+        return self.rows.first() if isinstance(self.rows, Rows) else [rows[0] if rows else -1 for rows in self.rows]
 
     def rows_below(self, node: int) -> list[int]:
         """Rows of the span table at or below a node, in order."""
@@ -97,31 +140,6 @@ class Tree:
         return sorted(found)
 
 
-def _depths(parents: list[int]) -> list[int]:
-    depths: list[int] = []
-    for parent in parents:
-        depths.append(depths[parent] + 1 if parent >= 0 else 0)
-    return depths
-
-
-@dataclass(slots=True)
-class _Builder:
-    parent: list[int] = field(default_factory=list)
-    name: list[str] = field(default_factory=list)
-    kind: list[str] = field(default_factory=list)
-    where: list[str] = field(default_factory=list)
-    rows: list[list[int]] = field(default_factory=list)
-    known: dict[Any, int] = field(default_factory=dict)
-
-    def node(self, parent: int, name: str, kind: str, where: str, row: int | None) -> int:
-        self.parent.append(parent)
-        self.name.append(name)
-        self.kind.append(kind)
-        self.where.append(where)
-        self.rows.append([] if row is None else [row])
-        return len(self.parent) - 1
-
-
 def build(table: Table, merge: bool = False) -> Tree:
     """Build the tree of a table.
 
@@ -132,168 +150,31 @@ def build(table: Table, merge: bool = False) -> Tree:
         False: in call order, a frame is one node as long as its thread or task goes on in it. True: nodes with the
         same path are one.
     """
-    b = _Builder()
-    node_of: list[int] = []
-    parents = table.parents.tolist()
-    if len(table) and parents.count(-1) > 1:  # late or foreign roots hang under one that is marked
-        b.node(-1, "profile", "profile", "", None)
-    for row, span in enumerate(table.spans):
-        up = parents[row]
-        above = table.spans[up] if up >= 0 else None
-        node = node_of[up] if up >= 0 else (0 if len(b.parent) else -1)
-        lane = None if merge else (span.thread, span.task)
-        for frame in own_frames(span, above):
-            node = _frame_node(b, node, frame, lane)
-        node_of.append(_span_node(b, node, span, row, merge))
-    return _measured(table, _pre_order(b))
-
-
-def own_frames(span: Span, above: Span | None) -> tuple[Frame, ...]:
-    """Frames between a span and the span above it.
-
-    The function that opened a profile is known by its lines, as a cell or a module is: its frame is given as
-    ``<module>``, so that each line gets a node of its own.
-    """
-    stack = span.stack
-    if above is None:
-        return ()
-    outer = above.stack
-    same = 0
-    while same < len(outer) and same < len(stack) and outer[same] == stack[same]:
-        same += 1
-    if above.kind == "profile" and outer and same >= len(outer) - 1 and len(stack) >= len(outer):
-        opener, inner = stack[len(outer) - 1], stack[len(outer) :]
-        if _function(opener) == _function(outer[-1]):
-            return (opener._replace(function="<module>"), *inner)
-    # the frame that opened the span above has gone on to another line
-    if same == len(outer) - 1 and same < len(stack) and _function(stack[same]) == _function(outer[same]):
-        same += 1
-    frames = stack[same:]
-    if frames and frames[0].function == above.name:  # a decorated function under the span that bears its name
-        frames = frames[1:]
-    return frames
-
-
-def _function(frame: Frame) -> tuple[str, str]:
-    return frame.function, frame.file
-
-
-def _frame_node(b: _Builder, parent: int, frame: Frame, lane: Any) -> int:
-    top = frame.function == "<module>"
-    key: Any = (frame.where,) if top else (frame.function, frame.file, frame.cell)
-    if lane is None:
-        slot: Any = (parent, key)
-        if (node := b.known.get(slot)) is not None:
-            return node
-    else:
-        slot = (parent, lane)
-        last = b.known.get(slot)
-        if last is not None and b.known.get((last, "key")) == key:
-            return last
-    node = b.node(parent, frame.where if top else frame.function.rpartition("<locals>.")[2], "frame", frame.where, None)
-    b.known[slot] = node
-    if lane is not None:
-        b.known[node, "key"] = key
-    return node
-
-
-def _span_node(b: _Builder, parent: int, span: Span, row: int, merge: bool) -> int:
-    if not merge:
-        node = b.node(parent, span.name, span.kind, _where(span.stack), row)
-        b.known[parent, (span.thread, span.task)] = node
-        return node
-    slot = (parent, span.name, span.kind)
-    if (found := b.known.get(slot)) is not None:
-        b.rows[found].append(row)
-        return found
-    node = b.known[slot] = b.node(parent, span.name, span.kind, _where(span.stack), row)
-    return node
-
-
-@lru_cache(4096)
-def _where(stack: tuple[Frame, ...]) -> str:
-    return stack[-1].where if stack else ""
-
-
-def pre_order(parent: list[int]) -> tuple[list[int], list[int]]:
-    """Order nodes so that each is followed by what is below it; siblings stay in their order.
-
-    Returns
-    -------
-    order : list of int
-        Old node for each new place.
-    parent : list of int
-        Parents in the new order.
-    """
-    children: list[list[int]] = [[] for _ in parent]
-    for node, up in enumerate(parent):
-        if up >= 0:
-            children[up].append(node)
-    order: list[int] = []
-    todo = [0] if parent else []
-    while todo:
-        node = todo.pop()
-        order.append(node)
-        todo.extend(reversed(children[node]))
-    place = [0] * len(parent)
-    for new, old in enumerate(order):
-        place[old] = new
-    return order, [place[parent[old]] if parent[old] >= 0 else -1 for old in order]
-
-
-def _pre_order(b: _Builder) -> _Builder:
-    """Nodes are made in order of time, where a later child of an early node stands behind strangers."""
-    order, parent = pre_order(b.parent)
-    return _Builder(
-        parent=parent,
-        name=[b.name[old] for old in order],
-        kind=[b.kind[old] for old in order],
-        where=[b.where[old] for old in order],
-        rows=[b.rows[old] for old in order],
-    )
-
-
-def _measured(table: Table, b: _Builder) -> Tree:
-    n = len(b.parent)
+    made = nodes(table, merge)
+    n = len(made.parent)
     kept = books(table)
-    # one matrix, so that nodes are added to their parents in one go, level by level
+    levels = innermost_first(depths(made.parent))
     parts = (kept.used, kept.told, kept.untold, kept.counts)
-    ledger = np.column_stack(parts).astype(np.float64)
-    own = np.zeros((n, ledger.shape[1]))
-    nodes = np.fromiter((node for node, rows in enumerate(b.rows) for _ in rows), np.intp)
-    rows_of = np.fromiter((row for rows in b.rows for row in rows), np.intp)
-    np.add.at(own, nodes, ledger[rows_of])
-    opened, seconds = table.whole("opened"), table.durations()
-    began = ((opened - opened[:1]) / 1e9)[rows_of]
-    start, end, busy = np.full(n, np.inf), np.full(n, -np.inf), np.zeros(n)
-    np.minimum.at(start, nodes, began)
-    np.maximum.at(end, nodes, began + seconds[rows_of])
-    np.add.at(busy, nodes, seconds[rows_of])
-    total = own.copy()
-    up_of, depth = np.array(b.parent, np.intp), np.array(_depths(b.parent), np.intp)
-    levels = np.argsort(depth, kind="stable")
-    for level in reversed(np.split(levels, np.flatnonzero(np.diff(depth[levels])) + 1)[1:]):
-        np.add.at(total, up_of[level], total[level])
-    below = np.zeros(n)
-    for node in range(n - 1, 0, -1):
-        up = b.parent[node]
-        if not b.rows[up]:
-            start[up] = min(start[up], start[node])
-            end[up] = max(end[up], end[node])
-        if not b.rows[node]:
-            busy[node] = min(below[node], end[node] - start[node])
-        below[up] += busy[node]
+    ledger = np.concatenate([part.T for part in parts], dtype=np.float64)
+    own, total = np.zeros((len(ledger), n)), np.zeros((len(ledger), n))
+    for column in np.flatnonzero(ledger.any(axis=1)).tolist():  # most figures are 0 in all of a profile
+        np.add.at(own[column], made.of, ledger[column])
+        sums = own[column].copy()
+        for level in levels[:-1]:
+            np.add.at(sums, made.parent[level[::-1]], sums[level[::-1]])
+        total[column] = sums
+    start, end, busy = _times(table, made, levels)
     at = np.cumsum([len(METRICS), len(FIGURES), len(FIGURES)]).tolist()
-    own_used, own_told, own_untold, own_counts = np.split(own, at, axis=1)
-    used, told, untold, counts = np.split(total, at, axis=1)
+    own_used, own_told, own_untold, own_counts = (part.T for part in np.split(own, at))
+    used, told, untold, counts = (part.T for part in np.split(total, at))
     calls, unknown, unpriced = counts[:, :3].astype(np.int64).T
     failed, retried = own_counts[:, 3:].astype(np.int64).T
     return Tree(
-        b.parent,
-        b.name,
-        b.kind,
-        b.where,
-        b.rows,
+        made.parent.tolist(),
+        made.name,
+        made.kind,
+        made.where,
+        Rows(made.of, n),
         own_used,
         used,
         calls,
@@ -304,17 +185,41 @@ def _measured(table: Table, b: _Builder) -> Tree:
         unpriced,
         failed,
         retried,
-        [_models(table, rows) for rows in b.rows],
+        _models(table, made),
         Evidence(own_told, own_untold),
         Evidence(told, untold),
     )
 
 
-def _models(table: Table, rows: list[int]) -> tuple[str, ...]:
-    """Models of calls, each once."""
-    spans = (table.spans[row] for row in rows)
-    named = (span.model or span.request_model for span in spans if span.source is not None)
-    return tuple(dict.fromkeys(name for name in named if name))
+def _times(table: Table, made: Nodes, levels: list[Places]) -> tuple[Floats, Floats, Floats]:
+    """Start, end and busy seconds of each node; of a frame by what is below it."""
+    n, of, parent = len(made.parent), made.of, made.parent
+    opened, seconds = table.whole("opened"), table.durations()
+    began = (opened - opened[:1]) / 1e9
+    start, end, busy, below = np.full(n, np.inf), np.full(n, -np.inf), np.zeros(n), np.zeros(n)
+    np.minimum.at(start, of, began)
+    np.maximum.at(end, of, began + seconds)
+    np.add.at(busy, of, seconds)
+    frames = np.ones(n, np.bool_)
+    frames[of] = False
+    for level in levels[:-1]:
+        mine = level[frames[level]]
+        busy[mine] = np.minimum(below[mine], end[mine] - start[mine])
+        np.add.at(below, parent[level], busy[level])
+        inside = level[frames[parent[level]]]
+        np.minimum.at(start, parent[inside], start[inside])
+        np.maximum.at(end, parent[inside], end[inside])
+    return start, end, busy
+
+
+def _models(table: Table, made: Nodes) -> list[tuple[str, ...]]:
+    """Models of the calls of each node, each once."""
+    found: list[tuple[str, ...]] = [()] * len(made.parent)
+    alone: dict[str, tuple[str, ...]] = {}
+    for node, span in zip(made.of.tolist(), table.spans, strict=True):
+        if span.source is not None and (name := span.model or span.request_model) and name not in found[node]:
+            found[node] = (*found[node], name) if found[node] else alone.setdefault(name, (name,))
+    return found
 
 
 def frame(tree: Tree) -> pd.DataFrame:
@@ -335,8 +240,9 @@ def frame(tree: Tree) -> pd.DataFrame:
     """
     import pandas as pd
 
+    parent = np.array(tree.parent, np.int64)
     columns: dict[str, Any] = {
-        "parent": pd.array([None if p < 0 else p for p in tree.parent], dtype="Int64"),
+        "parent": pd.arrays.IntegerArray(np.maximum(parent, 0), parent < 0),
         "depth": tree.depths(),
         "name": encodable(tree.name),
         "kind": tree.kind,

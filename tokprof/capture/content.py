@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tokprof.meter.body import decode, load
+from tokprof.meter.body import aws_frames, decode, load
 from tokprof.meter.prompts import last_message
 from tokprof.meter.stream import framing
 from tokprof.meter.texts import answer
@@ -62,7 +62,8 @@ def keep(exchange: Exchange, capture: str) -> dict[str, str]:
     ----------
     exchange : Exchange
     capture : {"preview", "full"}
-        ``preview``: the text of the last message and of the answer, 500 characters each. ``full``: both bodies as sent.
+        ``preview``: the text of the last message and of the answer, 500 characters each. ``full``: both bodies as sent,
+        but of AWS event streams, which are binary, the events as lines of JSON.
 
     Returns
     -------
@@ -71,14 +72,28 @@ def keep(exchange: Exchange, capture: str) -> dict[str, str]:
     """
     request = exchange.request or b""
     body = decode(exchange.chunks, exchange.content_encoding) or b""
+    frame = framing(exchange.content_type, body)
     if capture == "full":
-        kept = {"prompt": request.decode("utf-8", "replace"), "answer": body.decode("utf-8", "replace")}
+        kept = {"prompt": request.decode("utf-8", "replace"), "answer": _written(body, frame)}
     else:
-        said = answer(body, framing(exchange.content_type, body), enough=PREVIEW)
+        said = answer(body, frame, enough=PREVIEW)
         kept = {"prompt": last_message(request)[:PREVIEW], "answer": "".join(said.of())[:PREVIEW]}
     if asked := parameters(load(request)):
         kept["parameters"] = json.dumps(asked)
     return kept
+
+
+def _written(body: bytes, frame: str) -> str:
+    """A body as text."""
+    if frame != "eventstream":
+        return body.decode("utf-8", "replace")
+    lines = []
+    for event in aws_frames(body):
+        told = load(event.payload)
+        if event.failed:
+            told = {"error": {"type": event.event, **(told if isinstance(told, dict) else {})}}
+        lines.append(json.dumps(told, ensure_ascii=False, separators=(",", ":")))
+    return "\n".join(lines)
 
 
 def parameters(request: Any) -> dict[str, Any]:

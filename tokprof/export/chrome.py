@@ -6,6 +6,7 @@ https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tokprof.profile import Profile
 
 _PID = 1
+_LAST_BACKSLASH = re.compile(r'(?<!\\)((?:\\\\)*)\\\\"')
 
 
 def render(profile: Profile, content: bool = False) -> str:
@@ -55,12 +57,14 @@ def render(profile: Profile, content: bool = False) -> str:
     events += _counters(table, ends, zero)
     began = table.spans[0].start if len(table) else 0
     about = {"title": label(profile.title), "exporter": "tokprof", "start_unix_ns": str(began)}
-    return json.dumps(
+    text = json.dumps(
         {"traceEvents": events, "displayTimeUnit": "ms", "otherData": about},
         ensure_ascii=False,
         allow_nan=False,
         separators=(",", ":"),
     )
+    # Perfetto takes a text that ends in an escaped backslash for one that goes on
+    return _LAST_BACKSLASH.sub(r'\1\\u005c"', text) if r'\\"' in text else text
 
 
 def _names(title: str, names: list[str]) -> list[dict[str, Any]]:
@@ -76,11 +80,14 @@ def _names(title: str, names: list[str]) -> list[dict[str, Any]]:
 def _counters(table: Table, ends: list[int], zero: int) -> list[dict[str, Any]]:
     kept = books(table)
     rows = sorted(kept.counted().tolist(), key=ends.__getitem__)
+    if not rows:
+        return []
     tokens = np.cumsum(kept.used[rows][:, SPENT].sum(axis=1)).tolist()
     usd = np.cumsum(kept.used[rows][:, COST]).tolist()
+    at = [0.0, *((ends[row] - zero) / 1000 for row in rows)]
     events = []
-    for row, spent, paid in zip(rows, tokens, usd, strict=True):
-        at = {"ph": "C", "pid": _PID, "tid": 0, "ts": (ends[row] - zero) / 1000}
-        events.append({**at, "name": "tokens", "args": {"tokens": spent}})
-        events.append({**at, "name": "cost, USD", "args": {"USD": paid}})
+    for when, spent, paid in zip(at, [0.0, *tokens], [0.0, *usd], strict=True):  # viewers name it "tokens so far"
+        moment = {"ph": "C", "pid": _PID, "tid": 0, "ts": when}
+        events.append({**moment, "name": "tokens", "args": {"so far": spent}})
+        events.append({**moment, "name": "USD", "args": {"so far": paid}})
     return events

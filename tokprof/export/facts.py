@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tokprof.export.texts import valid
+from tokprof.meter.prices import saved
 from tokprof.span import TOKEN_FIELDS
 from tokprof.table import Table
 
@@ -25,6 +26,9 @@ def facts(table: Table, row: int, content: bool = False) -> dict[str, Any]:
     cost = float(table.costs[row, 0])
     told["cost_usd"] = None if math.isnan(cost) else cost
     told["cost_source"] = table.cost_sources[row]
+    if span.source == "cached":
+        paid = saved(span)
+        told["saved_tokens"], told["saved_cost_usd"] = span.saved_tokens, None if math.isnan(paid) else paid
     if span.first_token is not None:
         told["ttft_s"] = (span.first_token - span.opened) / 1e9
     if span.late:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from tokprof import recorder
-from tokprof.export.own import COSTS, EXACT, FIELDS, FORMAT, MORE_USAGE, arrow
+from tokprof.export.own import COSTS, EXACT, FIELDS, FORMAT, MORE_USAGE, parquet_of
 from tokprof.profile import Profile
 from tokprof.recorder import Recording
 from tokprof.span import (
@@ -126,7 +126,9 @@ def _from_jsonl(data: bytes, name: str) -> tuple[dict[str, Any], list[dict[str, 
 
 
 def _from_parquet(data: bytes, name: str) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:
-    pa, parquet = arrow("loading Parquet")
+    parquet = parquet_of("loading Parquet")
+    import pyarrow as pa
+
     source = pa.BufferReader(data)
     try:
         metadata = parquet.read_schema(source).metadata or {}
@@ -300,7 +302,7 @@ class _Row:
                 raise self.refuse(name, fields[name])
         for name in ("name", "thread"):
             fields[name] = fields[name] or ""
-        usage = self.usage()
+        usage, saved = self.usage(), self.saved()
         cost, cost_source = self.told()
         first = self.rest.get("first_token")
         span = Span(
@@ -320,6 +322,8 @@ class _Row:
             usage=usage,
             cost=cost,
             cost_source=cost_source,
+            saved=saved,
+            saved_cost=None if saved is None else self.money("saved_cost", self.row.get("saved_cost")),
             tags=self.texts("tags"),
             content=self.texts("content"),
             **fields,
@@ -345,6 +349,14 @@ class _Row:
             raise self.refuse("usage", more)
         figures = {name: self.count(name) for name in TOKEN_FIELDS if name != "total_tokens"}
         return Usage(**figures, **{name: self.count(name, more) for name in MORE_USAGE})
+
+    def saved(self) -> Usage | None:
+        told = self.rest.get("saved")
+        if told is None:
+            return None
+        if not isinstance(told, dict):
+            raise self.refuse("saved", told)
+        return Usage(**{name: self.count(name, told) for name in Usage.__slots__})
 
     def told(self) -> tuple[float | None, str | None]:
         told = self.rest.get("told")

@@ -57,6 +57,12 @@ def _totals(profile: Profile) -> list[tuple[str, str]]:
         ("Retries", f"{totals.retries:,}"),
         ("Time", seconds(totals.seconds)),
     ]
+    if totals.cache_hits:
+        rows += [
+            ("Calls answered from a cache", f"{totals.cache_hits:,}"),
+            ("Tokens saved", tokens(totals.saved_tokens)),
+            ("Cost saved", usd(totals.saved_cost)),
+        ]
     rows += [(f"Usage {source}", count(number, "call")) for source, number in totals.provenance.items()]
     rows += [(f"Cost {source}", count(number, "call")) for source, number in totals.cost_sources.items()]
     return rows

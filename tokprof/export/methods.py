@@ -1,4 +1,4 @@
-"""The methods of `tokprof.Profile` that give files."""
+"""The methods of `tokprof.Profile` that give files, and tables to other libraries."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    import polars
+    import pyarrow
+
     from tokprof.profile import Profile
 
 _GRAPH_NODES = 40
@@ -38,7 +41,8 @@ _HOLDS = ("to_jsonl", "to_parquet", "to_csv", "to_chrome_trace", "to_otlp")
 class Exports:
     """What a profile gives to other tools; nothing of prompts and answers unless told, never headers or keys.
 
-    Each method gives the text or bytes, and writes them to `path` where one is given.
+    Each method gives the text or bytes, and writes them to `path` where one is given. What reads Arrow reads a profile
+    itself: ``polars.DataFrame(prof)``, ``pyarrow.table(prof)``, ``duckdb.sql("from prof")``.
     """
 
     def save(self, path: str | Path, *, content: bool = False) -> Path:
@@ -74,6 +78,49 @@ class Exports:
         write: Callable[..., Any] = getattr(self, method)
         write(path, content=True) if content else write(path)
         return path
+
+    def to_arrow(self) -> pyarrow.Table:
+        """Give `df` as an Arrow table: whole numbers, null where not known, times in UTC, stacks as lists of texts.
+
+        Returns
+        -------
+        pyarrow.Table
+            See `tokprof.export.arrow.arrow`.
+
+        Raises
+        ------
+        ImportError
+            Without pyarrow.
+        """
+        from tokprof.export.arrow import arrow, needed
+
+        needed("pyarrow", "to_arrow")
+        return arrow(cast("Profile", self).table)
+
+    def to_polars(self) -> polars.DataFrame:
+        """Give `df` as a polars DataFrame; as `to_arrow`, with tags as lists of key and value.
+
+        Returns
+        -------
+        polars.DataFrame
+
+        Raises
+        ------
+        ImportError
+            Without polars or pyarrow.
+        """
+        from tokprof.export.arrow import needed
+
+        pl = needed("polars", "to_polars")
+        needed("pyarrow", "to_polars")
+        return cast("polars.DataFrame", pl.DataFrame(self))
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Give `to_arrow` by the Arrow PyCapsule interface, as other libraries ask for it."""
+        from tokprof.export.arrow import arrow, needed
+
+        needed("pyarrow", "reading a profile as Arrow")
+        return arrow(cast("Profile", self).table).__arrow_c_stream__(requested_schema)
 
     def to_jsonl(self, path: str | Path | None = None, *, content: bool = False) -> str:
         """Give the whole profile as JSON lines, one span a line, with the columns of `df`; see `tokprof.load`.

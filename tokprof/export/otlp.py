@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tokprof.analysis.books import Books, books
+from tokprof.analysis.books import COST, Books, books
 from tokprof.export.texts import valid
 from tokprof.span import Span, Usage
 from tokprof.table import Table
@@ -47,6 +47,7 @@ _TOKENS = {
     ),
     "cache_write_tokens": (
         "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.cache_creation.input_tokens",  # its name in releases of 2026, which backends read
         "llm.token_count.prompt_details.cache_write",
     ),
     "reasoning_tokens": ("gen_ai.usage.reasoning.output_tokens", "llm.token_count.completion_details.reasoning"),
@@ -174,6 +175,9 @@ def _spent(table: Table, kept: Books, row: int, sums_up: bool) -> dict[str, Any]
     span = table.spans[row]
     usage, costs = span.usage or Usage(), table.costs[row]
     seen: dict[str, Any] = {"tokprof.usage_source": span.source, "tokprof.cost_source": table.cost_sources[row]}
+    if kept.hit[row]:
+        paid = float(kept.saved[row, COST])
+        seen |= {"tokprof.saved_tokens": span.saved_tokens, "tokprof.saved_cost": None if math.isnan(paid) else paid}
     if sums_up:
         fresh, out = round(float(kept.used[row, 0])), round(float(kept.used[row, 1]))
         usage = Usage(input_tokens=fresh, output_tokens=out)

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from tokprof.export.rows import TEXTS, plain_columns, plain_frame
+from tokprof.export.arrow import arrow, needed
+from tokprof.export.rows import TEXTS, plain_columns
 from tokprof.export.texts import valid
-from tokprof.span import Span
+from tokprof.span import TOKEN_FIELDS, Span
 from tokprof.table import SCHEMA, Table
 
 if TYPE_CHECKING:
@@ -87,21 +88,9 @@ def to_parquet(profile: Profile, content: bool = False) -> bytes:
     ImportError
         Without pyarrow.
     """
-    import pandas as pd
-
-    pa, parquet = arrow("to_parquet")
-    types = {"Int64": pa.int64(), "boolean": pa.bool_(), "float64": pa.float64(), "object": pa.string()}
-    special = {
-        "start": pa.timestamp("ns", "UTC"),
-        "stack": pa.list_(pa.string()),
-        "tags": pa.map_(pa.string(), pa.string()),
-    }
-    fields = [pa.field(name, special.get(name) or types[dtype]) for name, dtype in SCHEMA.items()]
+    parquet = parquet_of("to_parquet")
     table = profile.table
-    frame = plain_frame(table)
-    frame["tags"] = pd.Series([list(tags.items()) for tags in frame["tags"]], dtype=object)
-    frame["_tokprof"] = pd.Series(list(_rests(profile, table, content)), dtype=object)
-    made = pa.Table.from_pandas(frame, pa.schema([*fields, pa.field("_tokprof", pa.string())]), preserve_index=False)
+    made = arrow(table, _tokprof=list(_rests(profile, table, content)))
     told = json.dumps(header(profile, table)).encode()
     made = made.replace_schema_metadata({**(made.schema.metadata or {}), b"tokprof": told})
     out = BytesIO()
@@ -109,22 +98,15 @@ def to_parquet(profile: Profile, content: bool = False) -> bytes:
     return out.getvalue()
 
 
-def arrow(what: str) -> tuple[Any, Any]:
-    """Import pyarrow and its Parquet.
+def parquet_of(what: str) -> Any:
+    """Import ``pyarrow.parquet``.
 
     Raises
     ------
     ImportError
         Where it is not installed, with what to do.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(
-            f"{what} needs pyarrow: pip install pyarrow (or use JSON lines, which need nothing)"
-        ) from error
-    return pyarrow, pyarrow.parquet
+    return needed("pyarrow.parquet", what, " (or use JSON lines, which need nothing)")
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -164,10 +146,13 @@ def _seldom(span: Span) -> dict[str, Any]:
     rest: dict[str, Any] = {}
     if span.usage is None:
         rest["usage"] = None
-    elif told := {name: value for name in MORE_USAGE if (value := getattr(span.usage, name)) is not None}:
-        rest["usage"] = told
+    elif more := {name: value for name in MORE_USAGE if (value := getattr(span.usage, name)) is not None}:
+        rest["usage"] = more
     if span.cost is not None:
         rest["told"] = [span.cost, span.cost_source]
+    if span.saved is not None:
+        told = ((name, getattr(span.saved, name)) for name in (*TOKEN_FIELDS, *MORE_USAGE) if name != "total_tokens")
+        rest["saved"] = {name: value for name, value in told if value is not None}
     if not span.sent:
         rest["sent"] = False
     if span.unkept:

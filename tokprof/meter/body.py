@@ -50,7 +50,7 @@ def decode(chunks: Iterable[bytes], encoding: str = "") -> bytes | None:
         return None
     wire = parts = list(chunks)
     for name in reversed(names):
-        feed = _decoder(name)
+        feed = feed_of(name)
         if feed is None:
             return None
         parts = [_drain(feed, parts)]
@@ -58,6 +58,23 @@ def decode(chunks: Iterable[bytes], encoding: str = "") -> bytes | None:
     if names and not _textual(body) and _textual(plain := b"".join(wire)) and plain[:32].isascii():
         return plain  # the client has decoded it already
     return body
+
+
+def pieces(chunks: list[bytes], encoding: str) -> list[bytes] | None:
+    """Undo the content encoding, keeping the pieces in which a whole body came where that can be; None as `decode`."""
+    body = decode(chunks, encoding)
+    if not body:
+        return None
+    names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in _IDENTITY]
+    parts = chunks
+    try:
+        for name in reversed(names):
+            feed = feed_of(name)
+            parts = [] if feed is None else [feed(part) for part in parts]
+    except Exception:  # decoded already
+        parts = chunks
+    parts = [part for part in parts if part]
+    return parts if b"".join(parts) == body else [body]
 
 
 def _drain(feed: Feed, parts: list[bytes]) -> bytes:
@@ -80,7 +97,8 @@ def _textual(body: bytes) -> bool:
     return body.lstrip()[:1] in (b"{", b"[", b":") or body.startswith((b"data:", b"event:", b"id:", BOM))
 
 
-def _decoder(name: str) -> Feed | None:
+def feed_of(name: str) -> Feed | None:
+    """Give what undoes a content encoding piece by piece; None where it is not known, or its library not there."""
     if name in ("gzip", "x-gzip"):
         return _gzip()
     if name == "deflate":

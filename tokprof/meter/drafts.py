@@ -30,5 +30,7 @@ def settle(spans: Iterable[Span]) -> None:
         if span.draft is not draft:  # a call that goes on has told more meanwhile
             continue
         span.draft = None
-        if found is not None:
+        if found is not None and span.source == "cached":
+            span.saved = found.usage
+        elif found is not None:
             span.usage, span.source, span.tokenizer = found.usage, found.source, found.tokenizer

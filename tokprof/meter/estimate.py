@@ -82,7 +82,7 @@ def _estimate(draft: Draft) -> Estimate | None:
     if usage.input_tokens is None:
         prompt = asked(draft.request, "embeddings" if embedding else draft.operation)
         whole = whole and prompt.complete
-        if found := _input(prompt, draft.model):
+        if found := count_prompt(prompt, draft.model):
             usage.input_tokens = found.tokens
             tokenizers.append(found.tokenizer)
     if embedding:
@@ -105,25 +105,30 @@ def _estimate(draft: Draft) -> Estimate | None:
     return Estimate(usage, "estimated" if whole else "partial", tokenizer)
 
 
-def _input(prompt: Asked, model: str | None) -> Counted | None:
+def count_prompt(prompt: Asked, model: str | None) -> Counted | None:
+    """Count the tokens of a prompt, as far as the request shows it; None where it shows nothing."""
     if not (prompt.texts or prompt.tokens or prompt.tools):
         return None
-    texts = list(prompt.texts)
-    if prompt.tools:
-        texts.append((as_typescript if encoding_of(model)[1] else as_json)(prompt.tools))
-    found = count_all(texts, model)
-    return Counted(found.tokens + prompt.tokens + _frames(prompt, model or ""), found.tokenizer)
+    found = count_all([*prompt.texts, offered(prompt, model)], model)
+    return Counted(found.tokens + prompt.tokens + frames(prompt, model or ""), found.tokenizer)
 
 
-def _frames(prompt: Asked, model: str) -> int:
+def offered(prompt: Asked, model: str | None) -> str:
+    """Tools as they stand in a prompt; empty where there are none."""
+    if not prompt.tools:
+        return ""
+    return (as_typescript if encoding_of(model)[1] else as_json)(prompt.tools)
+
+
+def frames(prompt: Asked, model: str) -> int:
     """Tokens of a prompt beside its texts."""
     if not prompt.messages or _BARE.search(model):
         return 0
-    frames = prompt.messages * _A_MESSAGE + prompt.names + _calls(prompt.calls)
-    frames += _ANSWER_REASONED if _REASONS.search(model) else _ANSWER
+    tokens = prompt.messages * _A_MESSAGE + prompt.names + _calls(prompt.calls)
+    tokens += _ANSWER_REASONED if _REASONS.search(model) else _ANSWER
     if prompt.tools and _CLAUDE.search(model):
-        frames += _CLAUDE_TOOLS
-    return frames
+        tokens += _CLAUDE_TOOLS
+    return tokens
 
 
 def _output(said: Texts, draft: Draft) -> Counted | None:

@@ -18,7 +18,7 @@ _CLOSED = ("openai", "anthropic", "google", "x-ai")
 _OPEN = ("gpt-oss", "gemma", "openai/gpt-oss", "google/gemma", "gpt2", "gpt-2")
 
 # genai-prices' ids where they differ from the names of the OpenTelemetry conventions
-_PROVIDER_IDS = {
+PROVIDER_IDS = {
     "aws.bedrock": "aws",
     "azure.ai.openai": "azure",
     "azure.ai.inference": "azure",
@@ -78,6 +78,11 @@ class Tariff:
         timed = isinstance(model.prices, list) or any(variant.constraint for variant in self._variants)
         self._at: dict[int, Bands | None] | None = {} if timed else None
         self._bands = None if timed else self._compile(0)
+
+    @property
+    def timed(self) -> bool:
+        """Whether the prices change, or have changed, with time."""
+        return self._at is not None
 
     def at(self, start: int) -> Bands | None:
         """Give the rates by size of the input for a call that began at `start`, in nanoseconds since the epoch."""
@@ -160,10 +165,10 @@ def tariff(model: str | None, request_model: str | None, provider: str | None, t
     Tariff or None
         None where the list does not know the model at this provider, or has no price for the tier at any time.
     """
-    listed = _PROVIDER_IDS.get(provider or "", provider)
+    listed = PROVIDER_IDS.get(provider or "", provider)
     kind = _tier(tier, listed)
     for name in dict.fromkeys((model, request_model)):
-        if name and (found := _find(name, listed)):
+        if name and (found := find(name, listed)):
             maker, entry = found
             # a list that falls back on another maker's prices does not tell its own tiers
             if kind is not None and not any(entry is own for own in maker.models):
@@ -188,8 +193,8 @@ def _tier(tier: str | None, provider: str | None) -> str | None:
     return _TIERS.get(tier.lower(), tier.lower())
 
 
-def _find(model: str, provider: str | None) -> tuple[Any, ModelInfo] | None:
-    """Find the model in its provider's list; only where the host tells no provider, by the name of the model."""
+def find(model: str, provider: str | None) -> tuple[Any, ModelInfo] | None:
+    """Find the entry of a model and whose list it is in; by the name alone only where the host tells no provider."""
     from genai_prices.data_snapshot import get_snapshot
 
     # `None` lets the list guess the maker by the name; it does not know that of OpenAI's embedding models

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 Part = Mapping[str, Any]
 
@@ -15,6 +15,25 @@ _CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
 _THOUGHTS = ("summary_text", "reasoning_text", "reasoning", "thinking")
 # parts without tokens, and what a provider's own tool found: input of the next step
 _NOTHING = ("cachePoint", "cache_point", "ping", "thoughtSignature", "codeExecutionResult", "citation")
+_IDS = ("call_id", "toolUseId", "tool_use_id", "tool_call_id", "id")
+
+
+class Mark(NamedTuple):
+    """What stands at a place.
+
+    Attributes
+    ----------
+    part : str
+        Of a message its role; else ``tools``, ``tool result``, ``image``, ``audio``, ``file``, ``format``, ``history``.
+    label : str or None
+        Its name, where it has one: that of a tool.
+    thing : object
+        What has tokens that text does not show; None where there is no such thing.
+    """
+
+    part: str
+    label: str | None = None
+    thing: object = None
 
 
 @dataclass(slots=True)
@@ -26,8 +45,12 @@ class Texts:
     pieces : dict
         By kind (``content``, ``reasoning``, ``name`` and ``arguments`` of a tool call) and place: which choice,
         message, block.
-    tokens : int
-        Of texts that came as token ids.
+    ids : dict
+        By place, texts that came as token ids.
+    marks : dict
+        By place, what stands there and below, but for what is marked below.
+    called : dict of str to str
+        Names of tools by the ids of their calls.
     hidden : bool
         Whether there is something with tokens that text does not show: pictures, sound, files, reasoning kept back.
     size : int
@@ -35,9 +58,25 @@ class Texts:
     """
 
     pieces: dict[tuple[Any, ...], list[str]] = field(default_factory=dict)
-    tokens: int = 0
+    ids: dict[tuple[Any, ...], list[int]] = field(default_factory=dict)
+    marks: dict[tuple[Any, ...], Mark] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
     hidden: bool = False
     size: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Length of the texts that came as token ids."""
+        return sum(map(len, self.ids.values()))
+
+    def mark(self, part: str, label: object, *place: object) -> None:
+        """Say what stands at a place."""
+        self.marks[place] = Mark(part, label if isinstance(label, str) and label else None)
+
+    def hide(self, part: str, thing: object, *place: object, label: object = None) -> None:
+        """Say that there is something with tokens that text does not show."""
+        self.hidden = True
+        self.marks[place] = Mark(part, label if isinstance(label, str) and label else None, thing)
 
     def add(self, kind: str, text: object, *place: object) -> None:
         """Append to what is at the place; anything but text is let go."""
@@ -84,10 +123,10 @@ def take_message(message: Part, texts: Texts, *place: object) -> None:
     if isinstance(call := message.get("function_call"), dict):
         take_call(call, texts, *place, "function_call")
     if isinstance(audio := message.get("audio"), dict):
-        texts.hidden = True
+        texts.hide("audio", audio, *place, "audio")
         texts.add("content", audio.get("transcript"), *place)
-    if message.get("images"):
-        texts.hidden = True
+    if images := message.get("images"):
+        texts.hide("image", images, *place, "images")
 
 
 def take_call(call: Part, texts: Texts, *place: object) -> None:
@@ -95,7 +134,21 @@ def take_call(call: Part, texts: Texts, *place: object) -> None:
     function = call.get("function")
     holder = function if isinstance(function, dict) else call
     arguments = next((holder[key] for key in ("arguments", "parameters", "input", "args") if key in holder), None)
-    texts.add_call(holder.get("name"), arguments, *place)
+    name = holder.get("name")
+    if isinstance(name, str) and name and (told := _id(call)) is not None:
+        texts.called[told] = name
+    texts.add_call(name, arguments, *place)
+
+
+def _id(holder: Part) -> str | None:
+    """Id of a tool call, as the call and its result tell it."""
+    return next((told for key in _IDS if isinstance(told := holder.get(key), str)), None)
+
+
+def mark_result(holder: Part, texts: Texts, *place: object) -> None:
+    """Say that the result of a tool stands at a place; its name is its own or that of the call."""
+    name = holder.get("name") or holder.get("tool_name")
+    texts.mark("tool result", name or texts.called.get(_id(holder) or ""), *place)
 
 
 def take(value: object, texts: Texts, *place: object) -> None:
@@ -121,13 +174,31 @@ def _take_part(part: Part, texts: Texts, i: int, *place: object) -> None:
         for piece in thinking if isinstance(thinking, list) else (thinking,):
             texts.add("reasoning", piece.get("text") if isinstance(piece, dict) else piece, *place)
     elif kind in _CALLS:
-        texts.add_call(part.get("name"), part.get("input"), *place, i)
+        take_call(part, texts, *place, i)
     elif kind == "document" and isinstance(source := part.get("source"), dict):
-        _take_document(source, texts, *place)
+        texts.mark("file", None, *place, "part", i)
+        _take_document(source, texts, *place, "part", i)
     elif kind == "refusal":
         texts.add("content", part.get("refusal"), *place)
-    elif not _take_named(part, texts, i, *place) and not _take_result(part, texts, *place):
-        texts.hidden = texts.hidden or not any(key in part or kind == key for key in _NOTHING)
+    elif not (
+        _take_named(part, texts, i, *place)
+        or _take_result(part, texts, i, *place)
+        or any(key in part or kind == key for key in _NOTHING)
+    ):
+        texts.hide(_sort(part), part, *place, "part", i)
+
+
+def _sort(part: Part) -> str:
+    """Tell picture, sound and file apart, by their types or members."""
+    kind = part.get("type")
+    said = [kind, *part]
+    for key in ("inlineData", "inline_data", "fileData", "file_data", "source"):
+        if isinstance(data := part.get(key), dict):
+            said += [data.get("mimeType"), data.get("mime_type"), data.get("media_type")]
+    words = " ".join(word for word in said if isinstance(word, str))
+    if "thinking" in words or "reasoning" in words:
+        return "history"
+    return next((sort for sort in ("image", "audio") if sort in words), "file")
 
 
 def _take_named(part: Part, texts: Texts, i: int, *place: object) -> bool:
@@ -138,7 +209,9 @@ def _take_named(part: Part, texts: Texts, i: int, *place: object) -> bool:
             return True
     for key in ("toolResult", "functionResponse", "function_response"):
         if isinstance(result := part.get(key), dict):
-            texts.add("name", result.get("name"), *place, i)
+            place = (*place, "part", i)
+            mark_result(result, texts, *place)
+            texts.add("name", result.get("name"), *place)
             take(result.get("content"), texts, *place)
             if (response := result.get("response")) is not None:
                 texts.add("content", dump(response), *place)
@@ -146,7 +219,8 @@ def _take_named(part: Part, texts: Texts, i: int, *place: object) -> bool:
     if isinstance(thought := part.get("reasoningContent"), dict):
         told = thought.get("reasoningText")
         texts.add("reasoning", (told if isinstance(told, dict) else thought).get("text"), *place)
-        texts.hidden = texts.hidden or "redactedContent" in thought
+        if "redactedContent" in thought:
+            texts.hide("history", thought, *place, "part", i)
         return True
     if isinstance(code := part.get("executableCode"), dict):
         texts.add("arguments", code.get("code"), *place, i)
@@ -160,10 +234,15 @@ def _take_named(part: Part, texts: Texts, i: int, *place: object) -> bool:
     return False
 
 
-def _take_result(part: Part, texts: Texts, *place: object) -> bool:
+def _take_result(part: Part, texts: Texts, i: int, *place: object) -> bool:
     """Take in the result of a tool, a search result, or a part whose text is under another name."""
     kind = part.get("type")
     if isinstance(kind, str) and (kind.endswith("tool_result") or kind == "search_result"):
+        place = (*place, "part", i)
+        if kind == "search_result":
+            texts.mark("file", None, *place)
+        else:
+            mark_result(part, texts, *place)
         for key in ("title", "content"):
             take(part.get(key), texts, *place)
         return True
@@ -185,7 +264,7 @@ def _take_document(source: Part, texts: Texts, *place: object) -> None:
     elif kind == "content":
         take(source.get("content"), texts, *place)
     else:
-        texts.hidden = True
+        texts.hide("file", source, *place)
 
 
 def take_item(item: Part, texts: Texts, *place: object) -> None:
@@ -196,11 +275,13 @@ def take_item(item: Part, texts: Texts, *place: object) -> None:
     elif kind in ("function_call", "custom_tool_call", "mcp_call", "function.call"):
         take_call(item, texts, *place)
     elif kind in ("function_call_output", "custom_tool_call_output", "function.result"):
+        mark_result(item, texts, *place)
         take(item.get("output", item.get("result")), texts, *place)
     elif kind == "reasoning":
         for key in ("summary", "content"):
             take(item.get(key), texts, *place)
-        texts.hidden = texts.hidden or not item.get("content")  # a summary stands for more than it says
+        if not item.get("content"):  # a summary stands for more than it says
+            texts.hide("assistant", item, *place)
     elif kind == "code_interpreter_call":
         texts.add("arguments", item.get("code"), *place)
     elif isinstance(kind, str) and kind.endswith("_call") and kind != "image_generation_call":
@@ -209,4 +290,5 @@ def take_item(item: Part, texts: Texts, *place: object) -> None:
     elif kind in ("text", "output_text", "input_text"):
         take(item, texts, *place)
     else:
-        texts.hidden = True
+        media = isinstance(kind, str) and kind.startswith(("input_", "image"))
+        texts.hide(_sort(item) if media else "history", item, *place)

@@ -10,6 +10,7 @@ import builtins
 import math
 import re
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokprof.meter import custom
@@ -31,7 +32,7 @@ __all__ = ["CustomPrice", "add", "clear", "free", "list", "remove"]
 NAN = math.nan
 _UNKNOWN = (NAN, NAN, NAN, NAN, NAN)
 _NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
-_SINGLE = ("embedding", "reranker")  # kinds that spend input alone; of any other, what came out is not known
+SINGLE = ("embedding", "reranker")  # kinds that spend input alone; of any other, what came out is not known
 
 # Inference that stays in one country; https://platform.claude.com/docs/en/manage-claude/data-residency
 _GEO = re.compile(r'"inference_geo":"([^"]*)"')
@@ -209,6 +210,15 @@ def price(span: Span) -> Price:
     return Price(_shared_out(span.cost, _parts(span, _own(span) if _custom else None)), source)
 
 
+def saved(span: Span) -> float:
+    """USD that a cache saved: as the provider told when a model answered, else by the prices; NaN where not known."""
+    if span.saved_cost is not None:
+        return span.saved_cost
+    if span.saved is None:
+        return NAN
+    return price(replace(span, usage=span.saved, cost=None, cost_source=None, pinned=None)).parts[0]
+
+
 def _names(price: CustomPrice) -> tuple[str, ...]:
     """By what a price can be called: its pattern, or the host that is free."""
     return (price.pattern,) if price.pattern != ".*" or price.host is None else (price.host,)
@@ -219,6 +229,21 @@ def _set(prices: tuple[CustomPrice, ...]) -> None:
     with _lock:
         _custom, _found = prices, {}
         version += 1
+
+
+def ordinary(span: Span) -> bool:
+    """Whether tokens and price list alone tell what a call cost: not its provider, nor what it was saved with."""
+    if span.cost is not None or span.pinned is not None or span.unkept:
+        return False
+    if span.provider not in ("anthropic", "cohere") or (raw := span.usage_raw) is None:
+        return True
+    geo = _GEO.search(raw)
+    return "billed_units" not in raw and (geo is None or _GEO_FACTORS.get(geo[1]) == 1.0)
+
+
+def holding(span: Span) -> CustomPrice | None:
+    """Give the price of your own that holds for a call."""
+    return _own(span) if _custom else None
 
 
 def _own(span: Span) -> CustomPrice | None:
@@ -255,7 +280,7 @@ def _parts(span: Span, own: CustomPrice | None) -> Parts | None:
     if bands is None or (len(bands) > 1 and span.count > 1):
         return None  # of a row that stands for many calls, nobody tells which of them were long
     rates = bands[0][1] if len(bands) == 1 else band(bands, usage.input_tokens if usage else None)
-    single = span.kind in _SINGLE
+    single = span.kind in SINGLE
     parts = cost(rates, usage or Usage(), single, _split(span, rates) if rates.kinds else None, span.count)
     if parts is None or factor == 1.0:
         return parts

@@ -6,23 +6,25 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tokprof.meter.body import load
-from tokprof.meter.parts import Part, Texts, dump, take, take_item, take_message
+from tokprof.meter.parts import Part, Texts, dump, mark_result, take, take_item, take_message
 from tokprof.meter.schemas import Tool, as_format, as_json
 
-# members of a request that bring tokens in which it does not show
-_HIDDEN = (
-    "previous_response_id",
-    "conversation",
-    "conversation_id",
-    "cachedContent",
-    "container",
-    "mcp_servers",
-    "data_sources",
-    "plugins",
-    "web_search_options",
-    "connectors",
-    "images",
-)
+# members of a request that bring tokens in which it does not show, and what they stand for
+_HIDDEN = {
+    "previous_response_id": "history",
+    "conversation": "history",
+    "conversation_id": "history",
+    "cachedContent": "history",
+    "container": "file",
+    "mcp_servers": "tools",
+    "data_sources": "file",
+    "plugins": "tools",
+    "web_search_options": "tools",
+    "connectors": "tools",
+    "images": "image",
+}
+# roles by the names that they have elsewhere
+_ROLES = {"model": "assistant", "chatbot": "assistant", "ai": "assistant", "human": "user", "function": "tool"}
 _SYSTEM = ("system", "systemInstruction", "system_instruction", "instructions", "preamble")
 _PLAIN = ("prompt", "inputText", "inputs", "texts", "suffix", "message")
 _SCHEMAS = ("parameters", "parametersJsonSchema", "input_schema", "inputSchema", "parameter_definitions", "format")
@@ -48,6 +50,8 @@ class Asked(NamedTuple):
         Authors that are named among the messages.
     tools : sequence of Tool
         Tools on offer; how they stand in the prompt is up to the provider.
+    read : Texts
+        What was read, each piece at its place in the request: what `tokprof.meter.pieces` takes apart.
     """
 
     texts: list[str]
@@ -57,6 +61,7 @@ class Asked(NamedTuple):
     calls: int = 0
     names: int = 0
     tools: Sequence[Tool] = ()
+    read: Texts = Texts()  # nothing, which nobody adds to
 
     @property
     def text(self) -> str:
@@ -79,7 +84,11 @@ def asked(request: bytes | None, operation: str = "") -> Asked:
     Asked
         Never raises; what cannot be read is not complete.
     """
-    body = load(request) if request else None
+    return asked_by(load(request) if request else None, operation)
+
+
+def asked_by(body: Any, operation: str = "") -> Asked:
+    """Read the prompt from the body of a request, as `asked` does."""
     if not isinstance(body, dict):
         return Asked([], 0, False)
     texts = Texts()
@@ -90,12 +99,13 @@ def asked(request: bytes | None, operation: str = "") -> Asked:
             _embedded(body, texts)
         else:
             messages = _prompted(body, texts)
-            tools = [tool for told in _tools(body) if (tool := _tool(told, texts)) is not None]
+            tools = [tool for i, told in enumerate(_tools(body)) if (tool := _tool(told, texts, i)) is not None]
     except Exception:
         texts.hidden = True
     found = texts.of()
     complete = not texts.hidden and bool(found or texts.tokens)
-    return Asked(found, messages, complete, texts.tokens, len(texts.of("name")), len(texts.of("author")), tools)
+    calls, names = len(texts.of("name")), len(texts.of("author"))
+    return Asked(found, messages, complete, texts.tokens, calls, names, tools, texts)
 
 
 def last_message(request: bytes | None) -> str:
@@ -113,9 +123,12 @@ def last_message(request: bytes | None) -> str:
 
 def _prompted(body: Part, texts: Texts) -> int:
     messages = 0
-    texts.hidden = any(body.get(key) for key in _HIDDEN)
+    for key, part in _HIDDEN.items():
+        if value := body.get(key):
+            texts.hide(part, value, key, label=key)
     for key in _SYSTEM:
         if value := body.get(key):
+            texts.mark("system", None, key)
             take(value.get("parts") if isinstance(value, dict) and "parts" in value else value, texts, key)
             messages += 1
     for key in ("messages", "chat_history", "contents", "input"):
@@ -126,20 +139,31 @@ def _prompted(body: Part, texts: Texts) -> int:
     for key in _PLAIN:
         if value := body.get(key):
             _take_plain(value, texts, key)
-    _take_ids(body.get("context"), texts)  # Ollama: the turns before
+    if _take_ids(body.get("context"), texts, "context"):  # Ollama: the turns before
+        texts.mark("history", "context", "context")
     if documents := body.get("documents"):
+        texts.mark("file", "documents", "documents")
         texts.add("content", dump(documents), "documents")
     messages += "chat_history" in body or ("message" in body and not messages)
-    texts.add("content", _format(body), "format")
+    _take_format(body, texts)
     return messages
 
 
 def _take_turn(turn: Any, texts: Texts, *place: object) -> None:
     if not isinstance(turn, dict):
+        texts.mark("user", None, *place)
         take(turn, texts, *place)
     elif "type" in turn and "role" not in turn:
+        texts.mark("user" if str(turn["type"]).endswith(("text", ".input")) else "assistant", None, *place)
         take_item(turn, texts, *place)
     else:
+        told = turn.get("role")
+        role = told.lower() if isinstance(told, str) else "user"
+        role = _ROLES.get(role, role)
+        if role == "tool":
+            mark_result(turn, texts, *place)
+        else:
+            texts.mark(role, None, *place)
         take_message(turn, texts, *place)
         texts.add("content", turn.get("message"), *place)  # Cohere
         texts.add("author", turn.get("name"), *place)
@@ -147,11 +171,12 @@ def _take_turn(turn: Any, texts: Texts, *place: object) -> None:
 
 def _take_plain(value: Any, texts: Texts, *place: object) -> None:
     """Take in text, texts, token ids, or lists of them."""
+    texts.mark("user", None, *place)
     if isinstance(value, str):
         texts.add("content", value, *place)
     elif isinstance(value, dict):
-        texts.hidden = True  # a stored template
-    elif isinstance(value, list) and not _take_ids(value, texts):
+        texts.hide("system", value, *place)  # a stored template
+    elif isinstance(value, list) and not _take_ids(value, texts, *place):
         for i, item in enumerate(value):
             if isinstance(item, dict):
                 take(item.get("content", item.get("parts", item)), texts, *place, i)
@@ -159,10 +184,10 @@ def _take_plain(value: Any, texts: Texts, *place: object) -> None:
                 _take_plain(item, texts, *place, i)
 
 
-def _take_ids(value: Any, texts: Texts) -> bool:
+def _take_ids(value: Any, texts: Texts, *place: object) -> bool:
     if not isinstance(value, list) or not value or type(value[0]) is not int:
         return False
-    texts.tokens += len(value)
+    texts.ids[place] = value
     return True
 
 
@@ -187,7 +212,7 @@ def _tools(body: Part) -> Iterator[Any]:
             yield from declared or (tool,)
 
 
-def _tool(told: Part, texts: Texts) -> Tool | None:
+def _tool(told: Part, texts: Texts, at: int) -> Tool | None:
     for key in ("function", "toolSpec"):
         if isinstance(inner := told.get(key), dict):
             told = inner
@@ -195,7 +220,8 @@ def _tool(told: Part, texts: Texts) -> Tool | None:
         return None
     schema = next((told[key] for key in _SCHEMAS if told.get(key) is not None), None)
     if not isinstance(told.get("name"), str) or (schema is None and "description" not in told):
-        texts.hidden = True  # a tool of the provider's own
+        name = told.get("name") or told.get("type") or next(iter(told), None)
+        texts.hide("tools", told, "tools", at, label=name)  # a tool of the provider's own
         return None
     if isinstance(schema, dict) and isinstance(inner := schema.get("json"), dict):
         schema = inner
@@ -203,13 +229,13 @@ def _tool(told: Part, texts: Texts) -> Tool | None:
     return Tool(told["name"], description if isinstance(description, str) else None, schema)
 
 
-def _format(body: Part) -> str | None:
-    """Read the JSON schema that the answer is to have, where it is part of the prompt: OpenAI."""
+def _take_format(body: Part, texts: Texts) -> None:
+    """Take in the JSON schema that the answer is to have, where it is part of the prompt: OpenAI."""
     wanted = body.get("response_format")
     if wanted is None and isinstance(text := body.get("text"), dict):
         wanted = text.get("format")
     if isinstance(wanted, dict) and isinstance(inner := wanted.get("json_schema"), dict):
         wanted = inner
-    if not isinstance(wanted, dict) or not isinstance(wanted.get("schema"), dict):
-        return None
-    return as_format(wanted.get("name"), wanted.get("description"), wanted["schema"])
+    if isinstance(wanted, dict) and isinstance(wanted.get("schema"), dict):
+        texts.mark("format", wanted.get("name"), "format")
+        texts.add("content", as_format(wanted.get("name"), wanted.get("description"), wanted["schema"]), "format")

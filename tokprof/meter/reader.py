@@ -135,6 +135,7 @@ def _report(
     _meter(reading, exchange.headers, told)
     told.bill(reading.usage)
     _bill(reading, exchange, told)
+    spared = exchange.cached or headers.cached(exchange.headers)
     if reading.source not in _CLAIMS:
         model = reading.model or reading.request_model
         reading.draft = Draft(
@@ -149,6 +150,9 @@ def _report(
         )
     if reading.stream and body and exchange.content_encoding in ("", "identity"):
         reading.first_token_at = first_token(exchange.chunks, body, frame)
+    if spared:
+        for run in (reading, *reading.more):
+            run.spare()
     return reading
 
 
@@ -160,9 +164,6 @@ def _bill(reading: Reading, exchange: Exchange, told: Told) -> None:
         tier = headers.tier(known)
         if tier is not None and reading.service_tier in (None, "default"):
             reading.service_tier = tier
-    if exchange.cached or (known and headers.cached(known)):
-        reading.cost, reading.cost_source = 0.0, "cached"
-        return
     for run in (*hidden(told.usage), *told.beside):
         raw = dict(run.raw)
         if "inference_geo" in told.usage:

@@ -71,7 +71,7 @@ def answer(body: bytes, frame: str, operation: str = "", enough: int | None = No
         return texts
     try:
         for event in _events(body, frame):
-            _absorb(event, texts)
+            absorb(event, texts)
             if enough is not None and texts.size > enough:
                 break
     except Exception:
@@ -143,7 +143,7 @@ def mend(body: bytes) -> Any:
     return None
 
 
-def _absorb(event: Part, texts: Texts) -> None:
+def absorb(event: Part, texts: Texts) -> None:
     """Take in one event of a stream, or the one answer."""
     kind = event.get("type") or event.get("event_type")
     if isinstance(choices := event.get("choices"), list):

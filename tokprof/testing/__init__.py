@@ -12,6 +12,7 @@ Examples
 """
 
 from tokprof.testing.answers import RecordedRequest, Reply
+from tokprof.testing.reasoner import Reasoner
 from tokprof.testing.server import SimulatedProvider
 
-__all__ = ["RecordedRequest", "Reply", "SimulatedProvider"]
+__all__ = ["Reasoner", "RecordedRequest", "Reply", "SimulatedProvider"]

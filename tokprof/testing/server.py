@@ -35,10 +35,12 @@ class SimulatedProvider:
     prefix_cache : bool
         Whether OpenAI's prompts are read from a cache as far as an earlier one began the same, from 1,024 tokens on;
         replies with token counts of their own excepted.
+    respond : callable, optional
+        Gives a `Reply` to a request that is not scripted, or None for the usual answer: ``Reasoner().respond``.
 
     Attributes
     ----------
-    latency, tokens_per_second, compress
+    latency, tokens_per_second, compress, respond
         As above; they may be set at any time.
     text : str
         The parameter ``reply``; it may be set at any time.
@@ -60,6 +62,7 @@ class SimulatedProvider:
         reply: str = "This is a simulated answer.",
         compress: bool = False,
         prefix_cache: bool = False,
+        respond: Callable[[RecordedRequest], Reply | None] | None = None,
     ) -> None:
         if latency < 0:
             raise ValueError(f"latency is {latency}: give seconds, zero or more")
@@ -71,6 +74,7 @@ class SimulatedProvider:
         self.tokens_per_second = tokens_per_second
         self.text = reply
         self.compress = compress
+        self.respond = respond
         self.cache = PrefixCache() if prefix_cache else None
         self._lock = threading.RLock()
         self._script: list[tuple[Reply, int | None]] = []
@@ -320,7 +324,7 @@ class SimulatedProvider:
                     elif left is not None:
                         self._script[at] = (reply, left - 1)
                     return reply
-        return Reply()
+        return (self.respond and self.respond(request)) or Reply()
 
     def tell(self, request: RecordedRequest, truth: dict[str, Any]) -> None:
         """Keep the usage of an answer that begins now; the server calls this."""

@@ -19,6 +19,8 @@ from tokprof.analysis.rollup import Totals
 from tokprof.analysis.tree import Tree
 from tokprof.span import KINDS, SOURCES, STATUSES, CostSource, Span
 from tokprof.table import Table
+from tokprof.views.portions import NAMES, portions
+from tokprof.views.streams import streams
 from tokprof.views.words import summary
 
 NODE_KINDS = ("frame", *KINDS)
@@ -48,7 +50,7 @@ def describe(title: str, totals: Totals, truncated: bool = False) -> dict[str, A
     return {"title": title, "summary": summary(totals), "duration_s": totals.seconds, "truncated": truncated}
 
 
-def pack(table: Table, tree: Tree, meta: dict[str, Any]) -> bytes:
+def pack(table: Table, tree: Tree, meta: dict[str, Any], prompts: bool = False, flows: bool = False) -> bytes:
     """Pack a tree in call order, one span a node at most.
 
     Parameters
@@ -57,6 +59,10 @@ def pack(table: Table, tree: Tree, meta: dict[str, Any]) -> bytes:
     tree : Tree
     meta : dict
         Goes into the header as it is; see `describe`.
+    prompts : bool
+        Whether to add the parts of the prompts that were kept, unless the tree is truncated: columns ``segment_*``.
+    flows : bool
+        Whether to add which answers went into which prompts, where they were kept: columns ``flow_*``.
     """
     strings = _Strings()
     n = len(tree)
@@ -103,6 +109,13 @@ def pack(table: Table, tree: Tree, meta: dict[str, Any]) -> bytes:
     costs = tree.own[:, COST].copy()
     costs[[row >= 0 and bool(known.unpriced[row]) for row in rows]] = np.nan
     columns["cost"] = ("f8", costs, 0.0)
+    hits = [row >= 0 and bool(known.hit[row]) for row in rows]
+    for name, values in (("saved", known.saved_tokens), ("saved_cost", known.saved[:, COST])):
+        columns[name] = ("f8", [values[row] if hit else 0.0 for row, hit in zip(rows, hits, strict=True)], 0.0)
+    if prompts and not meta.get("truncated"):
+        columns |= portions(table, tree, rows, strings.index)
+    if flows:
+        columns |= streams(table, rows)
     return _assemble(n, columns, strings.values, meta)
 
 
@@ -144,7 +157,7 @@ def _assemble(n: int, columns: dict[str, tuple[str, Any, Any]], strings: list[st
         if default is not None and (np.isnan(array).all() if default != default else (array == default).all()):
             continue
         data = array.tobytes()
-        described[name] = {"dtype": dtype, "offset": offset, "length": n}
+        described[name] = {"dtype": dtype, "offset": offset, "length": len(array)}
         padding = -len(data) % 8
         parts.append(data + bytes(padding))
         offset += len(data) + padding
@@ -157,6 +170,7 @@ def _assemble(n: int, columns: dict[str, tuple[str, Any, Any]], strings: list[st
         "statuses": STATUSES,
         "sources": SOURCES,
         "priced": ("", *get_args(CostSource)),
+        **({"parts": NAMES} if "segment_part" in columns else {}),
         "meta": meta,
     }
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

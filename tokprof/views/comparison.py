@@ -17,9 +17,11 @@ import numpy as np
 
 from tokprof.analysis.compare import MEASURES, Merged, groups, merge, tree_frame, whole
 from tokprof.analysis.rollup import Totals
+from tokprof.views.changes import Heatmap, named, writer
 from tokprof.views.diffgraph import render
+from tokprof.views.markup import unmathed
 from tokprof.views.static import page
-from tokprof.views.words import clean, count, doubts, seconds, tokens, usd, usd_places
+from tokprof.views.words import clean, count, doubts, usd, usd_places
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 _ROWS = 12
 _BAR = 20
-_UNIT = {"cost": usd, "time": seconds}
 
 
 class DiffGraph:
@@ -58,10 +59,13 @@ class Comparison:
     Attributes
     ----------
     before, after : list of Profile
+    names : tuple of (str, str) or None
+        Of the two sides, where the titles of the profiles do not say what they are.
     """
 
     def __init__(self, before: Sequence[Profile], after: Sequence[Profile]):
         self.before, self.after = [*before], [*after]
+        self.names: tuple[str, str] | None = None
         self._tables = [each.table for each in self.before], [each.table for each in self.after]
         self._merged: Merged | None = None
 
@@ -134,7 +138,28 @@ class Comparison:
         """
         if metric not in MEASURES:
             raise ValueError(f"{metric!r} is no measure of a comparison; known: {', '.join(MEASURES)}")
-        return DiffGraph(render(self._tree(), metric, _writer(metric)), repr(self))
+        return DiffGraph(render(self._tree(), metric, writer(metric)), repr(self))
+
+    def heatmap(self, metric: str = "tokens", rows: str = "function", columns: str = "model") -> Heatmap:
+        """Show before and after of groups of calls by two keys, red where it is more, blue where less.
+
+        Parameters
+        ----------
+        metric : {"tokens", "input", "output", "cost", "time", "calls"}
+        rows, columns : str
+            As in `by`: ``"function"``, ``"model"``, ``"agent"``, ``"tag:user"``, ...
+
+        Returns
+        -------
+        Heatmap
+            It shows itself in notebooks; ``.df`` has its figures.
+
+        Raises
+        ------
+        ValueError
+            For an unknown metric, or as `by` does.
+        """
+        return Heatmap(*self._tables, metric, rows, columns)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """One page without script; no prompt or answer inside.
@@ -169,11 +194,18 @@ class Comparison:
         parts.append(_html("", self.totals))
         picture = base64.b64encode(self.flamegraph().svg.encode()).decode()
         parts.append(
-            f'<img alt="Flamegraph of the differences of tokens; the tables hold its figures" '
-            f'src="data:image/svg+xml;base64,{picture}" style="width:100%;max-width:960px">'
+            f'<div{_SCROLLS}><img alt="Flamegraph of the differences of tokens; the tables hold its figures" '
+            f'src="data:image/svg+xml;base64,{picture}" style="width:100%;min-width:640px;max-width:960px"></div>'
         )
-        parts += [_grouped(self.by(key), key) for key in ("function", "model")]
-        return "".join(parts)
+        rows = self._who()
+        parts += [_grouped(self.by(key), key) for key in (rows, "model")]
+        if any(each.totals.calls for each in (*self.before, *self.after)):
+            parts += ["<p><b>tokens, before → after</b></p>", self.heatmap(rows=rows)._repr_html_()]
+        return unmathed("".join(parts))
+
+    def _who(self) -> str:
+        """By what to group: functions, or agents where all calls go through one function."""
+        return next((key for key in ("function", "agent") if len(self.by(key)) > 1), "function")
 
     def _tree(self) -> Merged:
         if self._merged is None:
@@ -181,11 +213,11 @@ class Comparison:
         return self._merged
 
     def _title(self) -> str:
-        def side(profiles: list[Profile]) -> str:
-            name = clean(profiles[0].title, 40)
+        def side(profiles: list[Profile], at: int) -> str:
+            name = clean(self.names[at] if self.names else profiles[0].title, 40)
             return name if len(profiles) == 1 else f"{name} ({count(len(profiles), 'run')})"
 
-        return f"{side(self.before)} → {side(self.after)}"
+        return f"{side(self.before, 0)} → {side(self.after, 1)}"
 
     def _notes(self) -> list[str]:
         notes = []
@@ -214,14 +246,10 @@ def compare(before: Profile | Sequence[Profile], after: Profile | Sequence[Profi
     return Comparison(*sides)
 
 
-def _writer(measure: str) -> Any:
-    return _UNIT.get(measure, tokens)
-
-
 def _figures(measure: str, row: Any) -> list[str]:
     """Before, after and change in words."""
     before, after, delta = float(row["before"]), float(row["after"]), float(row["delta"])
-    write = _writer(measure)
+    write = writer(measure)
     if measure == "cost":
         write = partial(usd, places=usd_places((before, after, abs(delta))))
     shown = ["?" if math.isnan(value) else write(value) for value in (before, after)]
@@ -249,19 +277,16 @@ def _grouped(frame: pd.DataFrame, key: str) -> str:
     rows = []
     largest = float(np.nanmax([frame["tokens"][["before", "after"]].to_numpy(float).max(initial=0), 0.0]))
     for name, row in frame.head(_ROWS).iterrows():
-        label = "(unknown)" if name is None or name != name else clean(str(name).rpartition("<locals>.")[2])
-        label = "(not in a function)" if label == "<module>" else label
         cost = _figures("cost", row["cost"])
-        rows.append(_row(label, "tokens", row["tokens"], largest) + f"<td{_RIGHT}>{escape(cost[2])}</td>")
+        rows.append(_row(named(name), "tokens", row["tokens"], largest, cost[2]))
     hidden = len(frame) - _ROWS
     more = f"<p>… {hidden:,} more</p>" if hidden > 0 else ""
-    return _table([f"by {key}", "before", "after", "change of tokens", "", "of cost"], rows) + more
+    return _table([f"by {key}", "before", "after", "change of tokens", "of cost", ""], rows) + more
 
 
-def _row(label: str, measure: str, row: Any, largest: float) -> str:
-    before, after, change = _figures(measure, row)
-    cells = [f"<td>{escape(label)}</td>"]
-    cells += [f"<td{_RIGHT}>{escape(text)}</td>" for text in (before, after, change)]
+def _row(label: str, measure: str, row: Any, largest: float, *more: str) -> str:
+    cells = [f"<td{_LEFT}>{escape(label)}</td>"]
+    cells += [f"<td{_RIGHT}>{escape(text)}</td>" for text in (*_figures(measure, row), *more)]
     return "".join(cells) + f"<td{_LEFT}>{_bar(float(row['delta']), largest)}</td>"
 
 
@@ -275,9 +300,13 @@ def _bar(delta: float, largest: float) -> str:
 
 
 _MORE, _LESS = "#d55e00", "#2f86c0"  # 3 : 1 at least on white and on black
-_RIGHT, _LEFT = ' style="text-align:right"', ' style="text-align:left"'
+_RIGHT = ' style="text-align:right;white-space:nowrap"'
+_LEFT = ' style="text-align:left;white-space:nowrap"'
+_SCROLLS = ' style="overflow-x:auto;max-width:100%"'
 
 
 def _table(head: Sequence[str], rows: Sequence[str]) -> str:
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
+    first, *others = map(escape, head)
+    titles = f"<th{_LEFT}>{first}</th>" + "".join(f"<th{_RIGHT}>{title}</th>" for title in others)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f"<div{_SCROLLS}><table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"

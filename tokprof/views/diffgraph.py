@@ -18,7 +18,7 @@ _WIDTH = 960
 _ROW = 20
 _SMALLEST = 1.0  # px
 _DEPTH = 24
-_MORE, _LESS, _SAME = (213, 94, 0), (86, 180, 233), (201, 206, 214)  # of Okabe and Ito: told apart by everybody
+MORE, LESS, _SAME = (213, 94, 0), (86, 180, 233), (201, 206, 214)  # of Okabe and Ito: told apart by everybody
 
 
 def render(merged: Merged, measure: str, write: Callable[[float], str]) -> str:
@@ -76,16 +76,17 @@ def render(merged: Merged, measure: str, write: Callable[[float], str]) -> str:
 def _change(before: float, after: float, write: Callable[[float], str]) -> tuple[str, str]:
     """The change in words, and its colour."""
     if np.isnan(before) or np.isnan(after):
-        return "? not known on both sides", _mixed(_SAME, _SAME, 0)
+        return "? not known on both sides", mixed(_SAME, _SAME, 0)
     delta = after - before
     if delta == 0:
-        return f"= {write(after)}", _mixed(_SAME, _SAME, 0)
+        return f"= {write(after)}", mixed(_SAME, _SAME, 0)
     share = abs(delta) / max(before, after)
-    sign, towards = ("▲ +", _MORE) if delta > 0 else ("▼ -", _LESS)
-    return f"{sign}{write(abs(delta))} ({write(before)} → {write(after)})", _mixed(_SAME, towards, 0.25 + 0.75 * share)
+    sign, towards = ("▲ +", MORE) if delta > 0 else ("▼ -", LESS)
+    return f"{sign}{write(abs(delta))} ({write(before)} → {write(after)})", mixed(_SAME, towards, 0.25 + 0.75 * share)
 
 
-def _mixed(base: tuple[int, int, int], towards: tuple[int, int, int], share: float) -> str:
+def mixed(base: tuple[int, int, int], towards: tuple[int, int, int], share: float) -> str:
+    """Give a colour between two, as CSS writes it."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(base, towards, strict=True))
     return f"#{red:02x}{green:02x}{blue:02x}"
 

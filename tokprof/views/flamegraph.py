@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Flamegraph(ProfileView):
     """Interactive flamegraph of a profile.
 
+    Where prompts were kept (``capture="full"``), the parts of each are below its call: see `Profile.segments`.
+
     Parameters
     ----------
     profile : Profile
@@ -31,6 +33,7 @@ class Flamegraph(ProfileView):
 
     _esm = STATIC / "flamegraph.js"
     _css = STATIC / "flamegraph.css"
+    _prompts = True
     metric = traitlets.Enum(METRICS, "tokens").tag(sync=True)
 
     def __init__(self, profile: Profile, metric: str = "tokens", **traits: Any):

@@ -83,13 +83,16 @@ class Views:
             _profile(self).title, _profile(self).table, _profile(self).totals, metric or _profile(self)._metric
         )
 
-    def dag(self, metric: str | None = None) -> Dag:
+    def dag(self, metric: str | None = None, edges: str = "calls") -> Dag:
         """Interactive graph of agents, functions, tools and models: who called whom, and what it carried.
 
         Parameters
         ----------
         metric : {"tokens", "input", "output", "cached", "reasoning", "cost", "time"}, optional
             Of what the bars in the nodes show a share at first.
+        edges : {"calls", "data"}
+            Who called whom, or whose answer went into whose prompt, as `flow` finds it where prompts were kept
+            (``capture="full"``). The reader may switch.
 
         Returns
         -------
@@ -99,11 +102,11 @@ class Views:
         Raises
         ------
         ValueError
-            For an unknown `metric`.
+            For an unknown `metric` or `edges`.
         """
         from tokprof.views.dag import Dag
 
-        return Dag(_profile(self), metric or _profile(self)._metric)
+        return Dag(_profile(self), metric or _profile(self)._metric, edges)
 
     def timeline(self, window: str | float | None = None, metric: str | None = None) -> Chart:
         """Chart of a rate over time, by model, with the calls in flight.
@@ -157,6 +160,30 @@ class Views:
         return heatmap(
             _profile(self).title, _profile(self).table, _profile(self).totals, rows, metric or _profile(self)._metric
         )
+
+    def prompts(self, metric: str = "tokens") -> Chart:
+        """Chart of what each prompt consists of, one stacked bar a call; what was sent before is paler.
+
+        Needs the prompts, kept with ``capture="full"``. Of more than 200 calls, a bar is the mean of some in a row.
+
+        Parameters
+        ----------
+        metric : {"tokens", "cost"}
+            How high the bars are: input tokens, or what they cost.
+
+        Returns
+        -------
+        Chart
+            ``.chart`` is that of Altair. The figures are those of `Profile.segments`.
+
+        Raises
+        ------
+        ValueError
+            For another `metric`.
+        """
+        from tokprof.views.prompts import prompts
+
+        return prompts(_profile(self).title, _profile(self).table, metric)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """One self-contained offline page: all views, interactive and linked; no prompt or answer inside.

@@ -14,6 +14,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from tokprof.views import STATIC
+from tokprof.views.markup import unmathed
 from tokprof.views.words import clean
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def snapshot(profile: Profile) -> str:
     from tokprof.views.static import HIDE
 
     still = profile.snapshot().replace(HIDE, "", 1)
-    return f'{HIDE}<div class="tokprof-static">{alive(profile, SNAPSHOT_NODES, still)}</div>'
+    return HIDE + unmathed(alive(profile, SNAPSHOT_NODES, still), "tokprof-static")
 
 
 def render(profile: Profile) -> str:
@@ -111,7 +112,9 @@ def alive(profile: Profile, nodes: int, still: str) -> str:
 
     table, whole = profile.table, build(profile.table)
     shown = prune(whole, nodes)
-    block = pack(table, shown, describe(profile.title, profile.totals, len(shown) < len(whole)))
+    block = pack(
+        table, shown, describe(profile.title, profile.totals, len(shown) < len(whole)), prompts=True, flows=True
+    )
     common: dict[str, Any] = {"_profile": profile.id, "_selected": {}}
     views = [
         _view("summary", None, {"_state": final_state(profile), **common}),

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tokprof.analysis.books import Evidence
-from tokprof.analysis.tree import Tree, pre_order
+from tokprof.analysis.nodes import pre_order
+from tokprof.analysis.tree import Tree
 
 
 def prune(tree: Tree, limit: int) -> Tree:
@@ -37,8 +38,8 @@ def prune(tree: Tree, limit: int) -> Tree:
             left_out.setdefault(tree.parent[node], []).append(node)
     parent += [place[up] for up in left_out]
     parts += left_out.values()
-    order, parent = pre_order(parent)
-    return _joined(tree, parent, [parts[old] for old in order], keep)
+    order, parents = pre_order(parent)
+    return _joined(tree, parents.tolist(), [parts[old] for old in order.tolist()], keep)
 
 
 def _joined(tree: Tree, parent: list[int], parts: list[list[int]], keep: np.ndarray[Any, np.dtype[np.bool_]]) -> Tree:

@@ -16,6 +16,7 @@ from tokprof.analysis.source import FIGURE_OF, Sums, Unit, frame, lines
 from tokprof.span import METRICS
 from tokprof.table import Table
 from tokprof.views.code import Code, read
+from tokprof.views.markup import unmathed
 from tokprof.views.static import page
 from tokprof.views.words import bounded, clean, count, doubts, seconds, summary, tokens, usd, usd_places
 
@@ -217,7 +218,7 @@ class Source:
         parts.extend(self._table(block, own, total) for block in self._blocks)
         if more := self._more():
             parts.append(f"<p>{escape(more)}</p>")
-        return f'<div class="tokprof-source">{"".join(parts)}</div>'
+        return unmathed("".join(parts), "tokprof-source")
 
     def _table(self, block: _Block, own: Floats, total: Floats) -> str:
         note = f" <i>({escape(block.note)})</i>" if block.note else ""

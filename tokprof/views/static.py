@@ -17,6 +17,7 @@ from tokprof.analysis.tree import Tree
 from tokprof.span import Frame
 from tokprof.table import Table
 from tokprof.views import svg
+from tokprof.views.markup import unmathed
 from tokprof.views.words import bounded, clean, doubts, seconds, summary, tokens, usd, usd_places
 
 _ROWS = 8
@@ -32,7 +33,7 @@ HIDE = (
 )
 
 
-def render(title: str, table: Table, tree: Tree, totals: Totals) -> str:
+def render(title: str, table: Table, tree: Tree, totals: Totals, marks: Sequence[str] = ()) -> str:
     """Build the snapshot.
 
     Parameters
@@ -42,11 +43,12 @@ def render(title: str, table: Table, tree: Tree, totals: Totals) -> str:
     tree : Tree
         Merged.
     totals : Totals
+    marks : sequence of str
+        Where budgets were reached.
     """
     parts = [
-        HIDE,
-        '<div class="tokprof-static">',
         f"<p><b>{escape(clean(title))}</b> {_line(totals)}</p>",
+        *(f"<p><b>■ {escape(clean(mark, 300))}</b></p>" for mark in marks),
         notes(totals),
     ]
     if totals.calls:
@@ -56,8 +58,7 @@ def render(title: str, table: Table, tree: Tree, totals: Totals) -> str:
             f'figures" src="data:image/svg+xml;base64,{picture}" style="width:100%;max-width:960px">'
         )
         parts.append(_tables(table))
-    parts.append("</div>")
-    return "".join(parts)
+    return HIDE + unmathed("".join(parts), "tokprof-static")
 
 
 def tables(table: Table, totals: Totals) -> str:

@@ -15,7 +15,7 @@ from tokprof.analysis.spenders import Spender
 from tokprof.analysis.tally import Tally
 from tokprof.views import STATIC
 from tokprof.views.widget import ranges, rows_in
-from tokprof.views.words import clean, count, seconds, tokens
+from tokprof.views.words import clean, count, saved, seconds, tokens
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +40,7 @@ def live_state(tally: Tally, recording: Recording) -> dict[str, Any]:
         figure = "tokens unknown" if used is None else f"{tokens(used)} tokens"
         ended = last.opened if last.closed is None else last.closed
         notes.append(f"last: {clean(last.name, 60)}, {figure}, {seconds((ended - last.opened) / 1e9)}")
+    notes += saved(sums.hits, sums.calls, sums.saved_input + sums.saved_output, sums.saved_cost)
     return {
         "phase": "live",
         "title": clean(recording.root.name),
@@ -53,7 +54,8 @@ def live_state(tally: Tally, recording: Recording) -> dict[str, Any]:
         "errors": sums.errors,
         "retries": sums.retries,
         "pulse": tally.pulse.counts(taken),
-        "budget": _budget(recording.budget, sums.tokens, sums.cost, sums.calls, taken),
+        "budget": _budget(recording, sums.tokens, sums.cost, sums.calls, taken),
+        "stopped": _stopped(recording),
         "spenders": [_spender(each) for each in tally.spenders.top(SPENDERS)] if sums.calls else [],
         "notes": notes,
     }
@@ -64,6 +66,7 @@ def final_state(profile: Profile) -> dict[str, Any]:
     table, totals = profile.table, profile.totals
     found = highlights(table)
     known = totals.unpriced_calls < totals.calls - totals.errors or totals.cost
+    spared = saved(totals.cache_hits, totals.calls, totals.saved_tokens, totals.saved_cost)
     return {
         "phase": "live" if profile.recording else "ended",
         "title": clean(profile.title),
@@ -77,15 +80,19 @@ def final_state(profile: Profile) -> dict[str, Any]:
         "errors": totals.errors,
         "retries": totals.retries,
         "pulse": pulse(table).counts(totals.seconds),
-        "budget": _budget(profile._recording.budget, totals.total_tokens, totals.cost, totals.calls, totals.seconds),
+        "budget": _budget(profile._recording, totals.total_tokens, totals.cost, totals.calls, totals.seconds),
+        "stopped": _stopped(profile._recording),
         "spenders": [_spender(each) for each in found.spenders] if totals.calls else [],
-        "notes": [*(clean(remark, 300) for remark in found.remarks), provenance(totals)] if totals.calls else [],
+        "notes": [*spared, *(clean(remark, 300) for remark in found.remarks), provenance(totals)]
+        if totals.calls
+        else [],
     }
 
 
 def provenance(totals: Totals) -> str:
     """Say where the figures come from: ``Tokens: 9 reported, 2 estimated. Cost: all by price list``."""
-    usage = _listed(totals.provenance, {}, ("reported", "derived", "estimated", "partial", "missing", "refused"))
+    whence = ("reported", "derived", "estimated", "partial", "missing", "cached", "refused")
+    usage = _listed(totals.provenance, {"cached": "from a cache"}, whence)
     names = {"priced": "by price list", "custom": "by your prices", "cached": "from a cache", "missing": "unknown"}
     cost = _listed(totals.cost_sources, names, ("reported", *names, "refused"))
     return f"Tokens: {usage}. Cost: {cost}."
@@ -98,9 +105,21 @@ def _listed(calls: Mapping[str, int], names: Mapping[str, str], order: Iterable[
     return ", ".join(f"{number:,} {name}" for name, number in found) or "none told"
 
 
-def _budget(
-    limits: Mapping[str, float] | None, spent: float, cost: float, calls: float, taken: float
-) -> list[dict[str, Any]]:
+def _stopped(recording: Recording) -> list[str]:
+    """Where budgets were reached."""
+    return [clean(str(mark), 300) for mark in recording.marks[:3]]
+
+
+def _budget(recording: Recording, spent: float, cost: float, calls: float, taken: float) -> list[dict[str, Any]]:
+    """How far budgets are used: that of the recording, then those inside it."""
+    mine = [] if recording.guard is None else [(*bar[:3], "") for bar in recording.guard.bars]
+    bars = [*mine, *(bar for guard in recording.inner for bar in guard.bars)]
+    if bars:
+        return [
+            {"what": what, "used": round(used, 9), "limit": limit, "name": clean(name, 40)}
+            for what, used, limit, name in bars[:4]
+        ]
+    limits = recording.budget
     used = dict(zip(BUDGETS, (spent, cost, calls, taken), strict=True))
     return [
         {"what": what, "used": used[what], "limit": limits[what]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tokprof.analysis.books import COST, TOKENS, Floats
 from tokprof.analysis.rollup import Totals
 from tokprof.analysis.tree import Tree
@@ -11,7 +13,7 @@ _NODES = 60  # lines of a tree that a reader still takes in
 _WIDTHS = (10, 4, 10, 5, 8)  # of the columns of figures, at least
 
 
-def render(title: str, tree: Tree, totals: Totals, limit: int = _NODES) -> str:
+def render(title: str, tree: Tree, totals: Totals, limit: int = _NODES, marks: Sequence[str] = ()) -> str:
     """Draw the tree, largest branch first, figures on the left so that they line up at any depth.
 
     Parameters
@@ -22,17 +24,20 @@ def render(title: str, tree: Tree, totals: Totals, limit: int = _NODES) -> str:
     totals : Totals
     limit : int
         Lines of the tree; what is left out is counted.
+    marks : sequence of str
+        Where budgets were reached.
     """
     head = f"tokprof {clean(title)}: {' · '.join(summary(totals))}"
+    said = [f"■ {clean(mark, 300)}" for mark in marks]
     if not totals.calls:
-        return head
+        return "\n".join([head, *said])
     order, hidden = _walk(tree, limit)
     places = usd_places(tree.total[node, COST] for node, _ in order)
     spent = tree.tokens
     rows = [("tokens", "%", "cost", "calls", "time")] + [_figures(tree, spent, node, places) for node, _ in order]
     widths = [max(least, *map(len, column)) for least, column in zip(_WIDTHS, zip(*rows, strict=True), strict=True)]
     figures = [" ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines = [head, *doubts(totals)]
+    lines = [head, *said, *doubts(totals)]
     if any(tree.side_by_side(node) for node, _ in order):
         lines.append("Σ: time added up over calls or steps that ran side by side.")
     lines += ["", figures[0]]

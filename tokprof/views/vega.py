@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import altair
 
@@ -10,6 +10,15 @@ from tokprof.analysis.books import Floats
 from tokprof.views.plot import HEAT, INK, Area, Heat
 
 _TIME = "seconds since the start"
+
+
+class Titled(Protocol):
+    """A picture with a title, and notes on what its figures leave out."""
+
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def notes(self) -> list[str]: ...  # noqa: D102
 
 
 def timeline(picture: Area, line: tuple[Floats, Floats] | None, width: int, height: int) -> Any:
@@ -91,7 +100,7 @@ def heatmap(picture: Heat, width: int, row: int) -> Any:
     return _dressed(chart, picture, width, max(row * len(picture.names), 2 * row))
 
 
-def _dressed(chart: Any, picture: Area | Heat, width: int, height: int) -> Any:
+def _dressed(chart: Any, picture: Titled, width: int, height: int) -> Any:
     """Transparent, with ink that reads on light and on dark: a saved chart does not know where it will be seen."""
     quiet = {"labelColor": INK, "titleColor": INK, "titleFontWeight": "normal"}
     # the editor is a site of others: a chart must not offer to send its data there

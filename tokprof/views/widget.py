@@ -58,6 +58,8 @@ class ProfileView(anywidget.AnyWidget):
     _profile = traitlets.Unicode().tag(sync=True)
     _selected = traitlets.Dict().tag(sync=True)
     height = traitlets.Int(420).tag(sync=True)
+    _prompts = False  # whether it shows the parts of prompts
+    _flows = False  # whether it shows which answers went into which prompts
 
     def __init__(self, profile: Profile, **traits: Any):
         self.profile = profile
@@ -135,7 +137,8 @@ class ProfileView(anywidget.AnyWidget):
 
         shown = self._tree if limit is None else prune(self._tree, limit)
         truncated = len(shown) < len(self._tree)
-        return pack(self._table, shown, describe(self.profile.title, totals(self._table), truncated))
+        about = describe(self.profile.title, totals(self._table), truncated)
+        return pack(self._table, shown, about, self._prompts, self._flows)
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         """Take a message of the front end; it may come in another thread, and from anybody, so it is checked."""

@@ -12,6 +12,7 @@ __all__ = [
     "clean",
     "count",
     "doubts",
+    "saved",
     "seconds",
     "spent",
     "summary",
@@ -90,9 +91,20 @@ def summary(totals: Totals) -> list[str]:
     return parts
 
 
+def saved(hits: int, calls: int, spared: float, cost: float) -> list[str]:
+    """``3 of 8 calls answered from a cache: 12,345 tokens and $0.12 saved.``; nothing where none was."""
+    if not hits:
+        return []
+    whose = count(hits, "call") if hits == calls else f"{hits:,} of {count(calls, 'call')}"
+    amounts = [f"{tokens(spared)} tokens"] if spared else []
+    amounts += [usd(cost)] if cost else []
+    amount = f": {' and '.join(amounts)} saved" if amounts else ""
+    return [f"{whose} answered from a cache{amount}."]
+
+
 def doubts(totals: Totals) -> list[str]:
     """Sentences about what the sums leave out."""
-    said = []
+    said = saved(totals.cache_hits, totals.calls, totals.saved_tokens, totals.saved_cost)
     missing = totals.unknown_calls
     if missing:
         whose = "its" if missing == 1 else "their"

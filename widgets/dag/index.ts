@@ -6,12 +6,14 @@ import { isMetric } from "@tokprof/tree.ts";
 
 interface DagTraits extends Traits {
   metric: string;
+  edges: string;
 }
 
 const render: Render<DagTraits> = (context) =>
   mount(context, (block, host) => {
     const metric = [context.model.get("metric"), block.meta.metric].find(isMetric) ?? "tokens";
-    return new Dag(block, { metric, ...host });
+    const edges = context.model.get("edges") === "data" ? "data" : "calls";
+    return new Dag(block, { metric, edges, ...host });
   });
 
 export default { render };

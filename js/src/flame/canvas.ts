@@ -6,12 +6,14 @@ import { fit, tick } from "../format.ts";
 import type { Layout } from "../layout.ts";
 import type { Match } from "../search.ts";
 import type { Theme } from "../theme.ts";
-import type { Tree } from "../tree.ts";
+import { isPart, replayedShare, type Tree } from "../tree.ts";
 import { ticks, type View } from "./viewport.ts";
 
 export const ROW = 20;
 export const RULER = 22;
 const MARK = 13;
+/** Height of the box of a part of a prompt. */
+export const LOW = 16;
 const LABEL_FROM = 22;
 
 /** Width of the part of a folded box that unfolds it. */
@@ -88,13 +90,13 @@ function forEachMark({ layout, view, width }: Placement, row: number, visit: (no
   }
 }
 
-/** Stripes over the boxes of failed calls; thin ones the other way over those of estimates. */
-export function hatch(context: CanvasRenderingContext2D, ratio: number, thin = false): CanvasPattern | null {
+/** Stripes over the boxes of failed calls; thin ones the other way over those of estimates, and over what was sent before. */
+export function hatch(context: CanvasRenderingContext2D, ratio: number, thin = false, ink = `0 0 0 / ${thin ? 0.2 : 0.42}`): CanvasPattern | null {
   const size = Math.round((thin ? 5 : 6) * ratio);
   const tile = document.createElement("canvas");
   tile.width = tile.height = size;
   const c = tile.getContext("2d")!;
-  c.strokeStyle = `rgb(0 0 0 / ${thin ? 0.2 : 0.42})`;
+  c.strokeStyle = `rgb(${ink})`;
   c.lineWidth = (thin ? 1 : 1.4) * ratio;
   if (thin) c.setTransform(-1, 0, 0, 1, size, 0);
   c.beginPath();
@@ -111,7 +113,9 @@ export function hatch(context: CanvasRenderingContext2D, ratio: number, thin = f
 export class Painter {
   private pattern: CanvasPattern | null = null;
   private estimate: CanvasPattern | null = null;
+  private before: CanvasPattern | null = null;
   private ratio = 0;
+  private ink = "";
   private readonly widths = new Map<string, number>();
   private font = "";
 
@@ -120,10 +124,13 @@ export class Painter {
   paint(scene: Scene, ratio: number): void {
     const { context } = this;
     const { width, height, theme, layout, scroll } = scene;
-    if (ratio !== this.ratio) {
+    const ink = theme.foreground.join(" ");
+    if (ratio !== this.ratio || ink !== this.ink) {
       this.ratio = ratio;
+      this.ink = ink;
       this.pattern = hatch(context, ratio);
       this.estimate = hatch(context, ratio, true);
+      this.before = hatch(context, ratio, true, `${ink} / 0.22`);
     }
     if (theme.font !== this.font) {
       this.font = theme.font;
@@ -162,17 +169,27 @@ export class Painter {
       }
       const swatch = theme.swatches[coloring.color[node]!]!;
       const muted = match !== null && !match.mask[node];
-      const fill = muted ? swatch.mutedFill : swatch.fill;
+      const part = isPart(tree, node);
+      const tall = part ? LOW : ROW - 1;
+      const fill = muted ? swatch.mutedFill : part ? swatch.softFill : swatch.fill;
       if (fill !== style) context.fillStyle = style = fill;
       const from = Math.max(left, -4);
       const to = Math.min(left + wide, width + 4);
       const gap = wide >= 3 ? 1 : 0;
       if (to - from < 8) {
-        context.fillRect(from, top, Math.max(1, to - from - gap), ROW - 1);
+        context.fillRect(from, top, Math.max(1, to - from - gap), tall);
       } else {
         context.beginPath();
-        context.roundRect(from, top, to - from - gap, ROW - 1, 2.5);
+        context.roundRect(from, top, to - from - gap, tall, 2.5);
         context.fill();
+      }
+      const before = part && wide >= 2 ? Math.min(to - gap, left + (wide - gap) * replayedShare(tree, node)) - from : 0;
+      if (before > 0) {
+        context.fillStyle = swatch.mutedFill;
+        context.fillRect(from, top, before, tall);
+        if (this.before) context.fillStyle = this.before;
+        context.fillRect(from, top, before, tall);
+        style = "";
       }
       const stripes = tree.block.status[node] === failed ? this.pattern : tree.totals.source[node] === estimated && tree.isCall[node] ? this.estimate : null;
       if (wide >= 2 && stripes && !muted) {
@@ -187,7 +204,8 @@ export class Painter {
       }
       if (wide >= LABEL_FROM) {
         const covered = marks.find(([, at]) => at > from - MARK && at < from + 8);
-        this.label(scene, node, covered ? covered[1] + MARK - 2 : from, to - gap, top, muted ? swatch.mutedInk : swatch.ink, fill);
+        const ink = muted ? swatch.mutedInk : part ? swatch.softInk : swatch.ink;
+        this.label(scene, node, covered ? covered[1] + MARK - 2 : from, to - gap, top, ink, fill);
         style = "";
       }
     });
@@ -235,22 +253,27 @@ export class Painter {
     const right = Math.min(to, width) - 6;
     const room = right - left;
     if (room < 8) return;
-    const middle = top + ROW / 2 - 0.5;
+    const part = isPart(tree, node);
+    const middle = top + (part ? LOW + 1 : ROW - 1) / 2;
     const mark = glyphs(tree, layout.metric, node);
     // 3 px is less than any letter takes, so nothing that fits is cut here.
     const whole = (mark + label(tree, node)).slice(0, Math.ceil(room / 3) + 4);
     const text = fit(whole, room, this.measure) || (mark && this.measure(mark.trim()) <= room ? mark.trim() : "");
     if (!text) return;
-    if (mark && this.pattern && tree.block.statuses[tree.block.status[node]!] === "error") {
-      // The stripes would run through the letters.
+    // The stripes would run through the letters.
+    const clear = (from: number, wide: number) => {
       context.fillStyle = fill;
-      context.fillRect(left - 3, top + 2, this.measure(text) + 6, ROW - 5);
-    }
+      context.fillRect(from - 3, top + 2, wide + 6, (part ? LOW : ROW - 1) - 4);
+    };
+    const striped = (mark && tree.block.statuses[tree.block.status[node]!] === "error") || (part && tree.totals.replayed[node]! > 0);
+    if (striped) clear(left, this.measure(text));
     context.fillStyle = ink;
     context.fillText(text, left, middle);
     const value = shortAmount(tree, layout.metric, node);
     const wide = this.measure(value);
     if (room > this.measure(text) + wide + 16 && to <= width + 4 && value) {
+      if (striped && part) clear(right - wide, wide);
+      context.fillStyle = ink;
       context.globalAlpha = 0.8;
       context.fillText(value, right - wide, middle);
       context.globalAlpha = 1;
@@ -261,7 +284,8 @@ export class Painter {
     const { context } = this;
     const { theme, hovered, selected } = scene;
     const outline = (node: number, color: string, line: number) => {
-      const box = boxOf(scene, node);
+      const { x, y, w, h } = boxOf(scene, node);
+      const box = { x, y, w, h: isPart(scene.tree, node) ? LOW : h };
       const isMark = scene.layout.metric !== "time" && scene.layout.w[node] === 0;
       // What has no pixel of its own is still to be seen where it is.
       const tiny = !isMark && box.w - 1 < NARROWEST;
@@ -275,7 +299,7 @@ export class Painter {
       context.roundRect(from + line / 2, box.y + line / 2, Math.max(1, (isMark ? MARK : to - from) - line), box.h - line, 2.5);
       context.stroke();
       context.lineWidth = 1;
-      if (line < 2 || to - from < 8) return;
+      if (line < 2 || to - from < 8 || box.h < ROW - 1) return;
       // On a box of the ink's own colour the line alone would not be seen.
       context.strokeStyle = `rgb(${theme.background.join(" ")})`;
       context.strokeRect(from + 2.5, box.y + 2.5, to - from - 5, box.h - 5);

@@ -3,7 +3,7 @@ import { h } from "../dom.ts";
 import { plain } from "../format.ts";
 import { Menu } from "./menu.ts";
 import { offered } from "./narrow.ts";
-import type { Tree } from "../tree.ts";
+import { PART, type Tree } from "../tree.ts";
 
 export interface Filters {
   kinds: Set<string>;
@@ -34,7 +34,7 @@ export function filterMenu(filters: Filters, tree: () => Tree, changed: () => vo
       tick(text, name, filters[field], (on) => (filters[field] = on));
     const each = (names: readonly string[], hidden: Set<string>, kind: string) =>
       names.map((name) =>
-        tick(kind === "kind" && name === "frame" ? "functions (f)" : plain(name, 60), `${kind}-${name}`, !hidden.has(name), (on) => {
+        tick(kind === "kind" && name === "frame" ? "functions (f)" : kind === "kind" && name === PART ? "parts of prompts" : plain(name, 60), `${kind}-${name}`, !hidden.has(name), (on) => {
           if (on) hidden.delete(name);
           else hidden.add(name);
         }));

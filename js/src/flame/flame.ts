@@ -22,7 +22,7 @@ import { both, inOrder, matchedTotal, ofEntry, search, type Match } from "../sea
 import { Stage, type Look } from "./stage.ts";
 import { readTheme, watchTheme, type Theme } from "../theme.ts";
 import { Toolbar } from "./toolbar.ts";
-import { isMetric, kindOf, nameOf, sameNode, totalOf, type Metric, type Tree } from "../tree.ts";
+import { isMetric, isPart, kindOf, nameOf, runsOf, sameNode, totalOf, type Metric, type Tree } from "../tree.ts";
 import { Twin } from "./twin.ts";
 import type { View as Sight } from "./viewport.ts";
 
@@ -261,15 +261,16 @@ export class Flame implements View {
 
   private showNode(): void {
     const { tree, metric, selection, orders, more } = this;
-    const base = String(orders.baseOf(selection));
-    this.element.dataset["selected"] = base;
-    this.root().dataset["selected"] = base;
-    const single = selection >= 0 && tree.isCall[selection] === 1 && tree.block.row[selection]! >= 0;
+    const base = orders.baseOf(selection);
+    this.element.dataset["selected"] = this.root().dataset["selected"] = String(base);
+    // The details of a part are those of its call.
+    const part = isPart(tree, selection) && runsOf(tree, selection) === 1;
+    const single = selection >= 0 && (part || (tree.isCall[selection] === 1 && tree.block.row[selection]! >= 0));
     more.textContent = this.detailed ? "Less (d)" : "More (d)";
     more.setAttribute("aria-expanded", String(this.detailed));
     this.details.render(tree, metric, selection, single ? more : undefined);
     this.details.announce(tree, metric, selection);
-    if (single && this.detailed) this.detail.show(orders.base, orders.baseOf(selection));
+    if (single && this.detailed) this.detail.show(orders.base, part ? orders.base.block.parent[base]! : base);
     else this.detail.hide();
     const id = this.twin.select(selection);
     if (id) this.element.setAttribute("aria-activedescendant", id);

@@ -32,7 +32,7 @@ export class Legend {
       );
     });
     if (coloring.legend.length > MOST) items.push(h("span", { class: "tp-sign" }, `and ${coloring.legend.length - MOST} more`));
-    const { errors, retries, unknown, source } = tree.totals;
+    const { errors, retries, unknown, source, replayed } = tree.totals;
     const sign = (glyph: string, text: string) =>
       items.push(h("span", { class: "tp-sign" }, h("b", { "aria-hidden": "true" }, glyph), text));
     if (errors[0]! > 0) sign("✕", "failed");
@@ -40,6 +40,7 @@ export class Legend {
     if (unknown[0]! > 0) sign("?", "tokens unknown");
     const estimated = tree.block.sources.indexOf("estimated");
     if (source.some((value, node) => value === estimated && tree.isCall[node] === 1)) sign("▧", "estimated");
+    if (replayed[0]! > 0) sign("▨", "sent before");
     if (critical) sign("▁", "critical path");
     this.element.replaceChildren(...items);
     if (focused !== undefined) {

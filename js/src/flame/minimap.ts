@@ -3,6 +3,7 @@ import type { Look } from "./stage.ts";
 import { forEachBox } from "./cull.ts";
 import { h } from "../dom.ts";
 import type { Layout } from "../layout.ts";
+import { isPart } from "../tree.ts";
 import type { View } from "./viewport.ts";
 
 const HEIGHT = 28;
@@ -77,7 +78,7 @@ export class Minimap {
     context.strokeRect(Math.min(left, w - 4) + ratio / 2, ratio / 2, Math.max(3, right - left) - ratio, tall - ratio);
   }
 
-  private paint({ coloring, theme, match }: Look, layout: Layout, w: number, tall: number): void {
+  private paint({ tree, coloring, theme, match }: Look, layout: Layout, w: number, tall: number): void {
     const context = this.picture.getContext("2d")!;
     const step = Math.min(tall / 7, tall / Math.max(1, layout.rowCount));
     // Of more rows than pixels, as many as there are pixels.
@@ -85,7 +86,7 @@ export class Minimap {
     for (let row = 0; row < layout.rowCount; row += skip) {
       forEachBox(layout, row, { x0: layout.from, x1: layout.to }, w, (node, left, wide) => {
         const swatch = theme.swatches[coloring.color[node]!]!;
-        context.fillStyle = match && !match.mask[node] ? swatch.mutedFill : swatch.fill;
+        context.fillStyle = match && !match.mask[node] ? swatch.mutedFill : isPart(tree, node) ? swatch.softFill : swatch.fill;
         context.fillRect(left, row * step, wide, Math.max(1, step * skip - (step > 3 ? 1 : 0)));
       });
     }

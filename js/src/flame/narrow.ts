@@ -1,6 +1,6 @@
 // A part of a tree: calls left out, steps hidden, chains of functions folded.
 import { derive, membersOf } from "./derive.ts";
-import { kindOf, nameOf, stringOf, sumUp, totalOf, type Metric, type Tree } from "../tree.ts";
+import { isPart, kindOf, nameOf, PART, stringOf, sumUp, totalOf, type Metric, type Tree } from "../tree.ts";
 
 export interface Choice {
   /** Kinds that are not shown: of steps their children move up, calls are left out. */
@@ -24,7 +24,8 @@ export function narrow(tree: Tree, choice: Choice): Tree {
   const n = block.nodes;
   const left = leftOut(tree, choice);
   const totals = left ? sumUp(block, isCall, tree.isEmbedding, left) : tree.totals;
-  const hiddenKind = block.kinds.map((kind) => choice.kinds.has(kind));
+  // Parts of prompts have tokens, but no time.
+  const hiddenKind = block.kinds.map((kind) => choice.kinds.has(kind) || (kind === PART && choice.metric === "time"));
   const summed = { ...tree, totals };
   const least = choice.least > 0 && n > 0 ? choice.least * totalOf(summed, choice.metric, 0) : 0;
   const hidden = new Uint8Array(n);
@@ -98,6 +99,7 @@ function leftOut(tree: Tree, { kinds, models, only }: Choice): Uint8Array | null
   for (let node = 1; node < n; node++) {
     inside[node] = only && (only[node] || inside[block.parent[node]!]) ? 1 : 0;
     if (isCall[node] && (kind[block.kind[node]!] || models.has(modelOf(tree, node)))) out[node] = 1;
+    else if (isPart(tree, node)) out[node] = out[block.parent[node]!]!;
     left[node] = out[node] || (only && !inside[node]) ? 1 : 0;
     any ||= left[node] === 1;
   }

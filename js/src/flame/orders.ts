@@ -2,10 +2,11 @@
 import type { Block } from "../border.ts";
 import { includes, NOTHING, selectionOf, type Selection } from "../bus.ts";
 import { criticalPath } from "../critical.ts";
+import { deepen } from "./deepen.ts";
 import { heaviestFirst, merge, runsLike, sandwich } from "./merge.ts";
 import { narrow, type Choice } from "./narrow.ts";
 import { endOf, selectionBelow } from "../rows.ts";
-import { buildTree, nameOf, type Metric, type Tree } from "../tree.ts";
+import { buildTree, isPart, nameOf, type Metric, type Tree } from "../tree.ts";
 
 export const ORDERS = ["time", "merged", "sandwich"] as const;
 export type Order = (typeof ORDERS)[number];
@@ -22,13 +23,13 @@ export class Orders {
   private critical: Uint8Array | null = null;
 
   constructor(block: Block, private choice: Choice) {
-    this.base = buildTree(block);
+    this.base = buildTree(deepen(block));
     this.narrowed = this.tree = this.base;
     this.build();
   }
 
   setBlock(block: Block, focus: number): void {
-    this.base = buildTree(block);
+    this.base = buildTree(deepen(block));
     this.critical = null;
     this.focus = focus;
     this.build();
@@ -48,7 +49,7 @@ export class Orders {
   /** Nodes of the merged orders keep their numbers; their places change. */
   setMetric(metric: Metric): void {
     this.choice = { ...this.choice, metric };
-    if (this.choice.least > 0) this.build();
+    if (this.choice.least > 0 || this.base.block.replayed) this.build();
     else if (this.order !== "time") this.tree = heaviestFirst(this.tree, metric);
   }
 
@@ -83,13 +84,14 @@ export class Orders {
     return at < 0 || this.tree === this.narrowed ? at : this.tree.made!.of[at]!;
   }
 
-  /** Rows that a node stands for. */
+  /** Rows that a node stands for; of a part of a prompt, those of the calls. */
   selectionAt(node: number): Selection {
     if (node < 0) return NOTHING;
     const { narrowed, base } = this;
-    const { made } = this.tree;
-    const name = nameOf(this.tree.block, node);
-    const nodes = this.tree === narrowed ? [node] : made!.members.subarray(made!.first[node]!, made!.first[node + 1]!);
+    const { made, block } = this.tree;
+    const name = nameOf(block, isPart(this.tree, node) && node > 0 ? block.parent[node]! : node);
+    const members = this.tree === narrowed ? Int32Array.of(node) : made!.members.subarray(made!.first[node]!, made!.first[node + 1]!);
+    const nodes = members.map((at) => (isPart(narrowed, at) ? narrowed.block.parent[at]! : at));
     const of = narrowed.made?.of;
     if (!of) return selectionBelow(base, nodes, name);
     // With the rows of steps that are hidden in these nodes, but not of calls that are left out.

@@ -1,8 +1,9 @@
 // The graph as a file: what is in sight from left to right, with all rows.
-import { boxOf, Painter, ROW, RULER, type Scene } from "./canvas.ts";
+import { boxOf, LOW, Painter, ROW, RULER, type Scene } from "./canvas.ts";
 import { forEachBox } from "./cull.ts";
 import { glyphs, label, shortAmount } from "../facts.ts";
 import { fit, plain } from "../format.ts";
+import { isPart, replayedShare } from "../tree.ts";
 
 /** Canvases have limits, and nobody looks at more. */
 const MOST_ROWS = 700;
@@ -30,15 +31,18 @@ export function svg(scene: Scene, title: string, measure: (text: string) => numb
       const muted = match !== null && !match.mask[node];
       const from = Math.max(left, 0);
       const room = Math.min(left + wide, width) - from - (wide >= 3 ? 1 : 0);
-      const rect = (fill: string, at = y, tall = ROW - 1) =>
-        `<rect x="${n(from)}" y="${n(at)}" width="${n(Math.max(0.5, room))}" height="${tall}" rx="${wide > 8 ? 2 : 0}" fill="${fill}"/>`;
+      const part = isPart(tree, node);
+      const rect = (fill: string, at = y, tall = part ? LOW : ROW - 1, wide = room) =>
+        `<rect x="${n(from)}" y="${n(at)}" width="${n(Math.max(0.5, wide))}" height="${tall}" rx="${wide > 8 ? 2 : 0}" fill="${fill}"/>`;
       const name = label(tree, node);
-      parts.push(`<g><title>${escapeXml(`${name}, ${shortAmount(tree, layout.metric, node)}`)}</title>`, rect(css(muted ? swatch.mutedFill : swatch.fill)));
+      parts.push(`<g><title>${escapeXml(`${name}, ${shortAmount(tree, layout.metric, node)}`)}</title>`, rect(css(muted ? swatch.mutedFill : part ? swatch.softFill : swatch.fill)));
+      const before = part ? room * replayedShare(tree, node) : 0;
+      if (before > 0.5) parts.push(...[css(swatch.mutedFill), "url(#e)"].map((fill) => rect(fill, y, LOW, before)));
       if (!muted && statuses[status[node]!] === "error") parts.push(rect("url(#f)"));
       else if (!muted && layout.metric !== "time" && tree.isCall[node] && sources[tree.totals.source[node]!] === "estimated") parts.push(rect("url(#e)"));
       if (critical?.[node]) parts.push(rect(rgb(theme.foreground), y + ROW - 4, 3));
       const text = room > 20 ? fit(glyphs(tree, layout.metric, node) + name, room - 12, measure) : "";
-      if (text) parts.push(`<text x="${n(from + 6)}" y="${n(y + 13.5)}" fill="${css(muted ? swatch.mutedInk : swatch.ink)}">${escapeXml(text)}</text>`);
+      if (text) parts.push(`<text x="${n(from + 6)}" y="${n(y + (part ? 12 : 13.5))}" fill="${css(muted ? swatch.mutedInk : part ? swatch.softInk : swatch.ink)}">${escapeXml(text)}</text>`);
       parts.push("</g>");
     });
   }

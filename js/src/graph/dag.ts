@@ -1,5 +1,6 @@
 // The graph of steps as a piece of page: puts the parts together and holds their state.
 import type { Block } from "../border.ts";
+import { FLOW_VIAS } from "../border.ts";
 import { NOTHING, sameSelection, type Selection } from "../bus.ts";
 import { colorize } from "../color.ts";
 import { h } from "../dom.ts";
@@ -14,7 +15,8 @@ import { GraphStage } from "./stage.ts";
 import { GraphToolbar } from "./toolbar.ts";
 import { GraphTwin } from "./twin.ts";
 import { step, type Direction } from "./walk.ts";
-import { buildGraph, MOST_NODES, type Graph } from "./graph.ts";
+import { VIA_WORDS } from "./data.ts";
+import { buildGraph, MOST_NODES, type EdgeMode, type Graph } from "./graph.ts";
 import type { Host, View } from "../mount.ts";
 import type { Match } from "../search.ts";
 import { readTheme, watchTheme, type Theme } from "../theme.ts";
@@ -22,8 +24,11 @@ import { buildTree, type Metric, type Tree } from "../tree.ts";
 
 export interface DagOptions extends Host {
   readonly metric: Metric;
+  readonly edges?: EdgeMode;
 }
 
+/** Room for the tokens that an edge of data bears. */
+const LABEL = 66;
 /** Narrower than this, the graph runs downwards. */
 const NARROW = 600;
 
@@ -51,6 +56,7 @@ export class Dag implements View {
   /** A host may render before it puts the element into the page, where alone it has the page's colours. */
   private themed = false;
   private metric: Metric;
+  private edges: EdgeMode;
   private orientation: Orientation = "across";
   private turned = false;
   private threshold = 0;
@@ -68,6 +74,7 @@ export class Dag implements View {
   constructor(block: Block, private readonly options: DagOptions) {
     const { signal } = options;
     this.metric = options.metric;
+    this.edges = options.edges ?? "calls";
     this.tree = buildTree(block);
     this.stage = new GraphStage({
       clicked: (index) => {
@@ -80,6 +87,7 @@ export class Dag implements View {
     }, signal);
     this.toolbar = new GraphToolbar(this.metric, this.orientation, {
       metric: (metric) => this.change(() => (this.metric = metric)),
+      edges: (mode) => this.turnTo(mode),
       orientation: (orientation) => {
         this.turned = true;
         this.stage.forget();
@@ -171,8 +179,11 @@ export class Dag implements View {
     const { tree, metric, orientation, threshold, split, folded, opened, theme } = this;
     const old = before === undefined ? -1 : this.at(before);
     const chosen = this.graph?.nodes[this.selected]?.key;
-    this.graph = buildGraph(tree, { metric, edges: "calls", threshold, limit: MOST_NODES, split, folded, opened });
-    this.placed = layout({ nodes: this.graph.nodes.length, edges: this.graph.edges, orientation });
+    const edges = tree.block.flows ? this.edges : "calls";
+    this.toolbar.setEdges(edges, tree.block.flows !== undefined);
+    this.graph = buildGraph(tree, { metric, edges, threshold, limit: MOST_NODES, split, folded, opened });
+    const label = edges === "data" ? LABEL : 0;
+    this.placed = layout({ nodes: this.graph.nodes.length, edges: this.graph.edges, orientation, label });
     this.came = -1;
     this.selected = chosen === undefined ? -1 : this.at(chosen);
     const drawing = draw(this.graph, this.placed, this.style(theme));
@@ -210,22 +221,29 @@ export class Dag implements View {
     const { tree, graph } = this;
     const { name, parts } = title(tree);
     this.heading.replaceChildren(h("strong", {}, name), ...parts.map((part) => h("span", {}, part)));
-    this.element.setAttribute("aria-label", `Graph of steps, ${[name, ...parts].join(", ")}`);
+    this.element.setAttribute("aria-label", `Graph of steps${graph.mode === "data" ? " and the answers they pass on" : ""}, ${[name, ...parts].join(", ")}`);
     const { errors, retries } = tree.totals;
     const sign = (mark: Node | string, text: string) =>
       h("span", { class: "tp-sign" }, typeof mark === "string" ? h("b", { "aria-hidden": "true" }, mark) : mark, text);
     const bar = (kind: string) => h("i", { class: `tp-key ${kind}`, "aria-hidden": "true" });
+    const data = graph.mode === "data";
+    const ways = [...FLOW_VIAS].reverse().filter((via) => graph.edges.some(({ stream }) => stream?.via === via));
+    const wires = data
+      ? [h("span", { class: "tp-sign" }, "tokens of answers:"), ...ways.map((via) => sign(bar(`tp-key-via tp-via-${via}`), VIA_WORDS[via]))]
+      : [sign(bar("tp-key-wire"), "width: tokens carried")];
     this.legend.replaceChildren(
-      sign(bar("tp-key-wire"), "width: tokens carried"),
-      sign(bar("tp-key-core"), `◆ critical path, ${seconds(graph.critical.total[0] ?? 0)}`),
-      ...(graph.edges.some(({ back }) => back) ? [sign(bar("tp-key-back"), "recursion")] : []),
+      ...wires,
+      sign(data ? "◆" : bar("tp-key-core"), data ? "on the critical path" : `◆ critical path, ${seconds(graph.critical.total[0] ?? 0)}`),
+      ...(!data && graph.edges.some(({ back }) => back) ? [sign(bar("tp-key-back"), "recursion")] : []),
       ...(errors[0]! > 0 ? [sign("✕", "failed")] : []),
       ...(retries[0]! > 0 ? [sign("↻", "retry")] : []),
     );
-    this.note.textContent = notes(graph, this.threshold);
+    const nothing = this.edges === "data" && !data ? "No answer came back in a prompt that was kept: the edges show who called whom. " : "";
+    this.note.textContent = nothing + notes(graph, this.threshold);
     const root = this.root();
     root.dataset["nodes"] = String(graph.nodes.length);
     root.dataset["metric"] = this.metric;
+    root.dataset["edges"] = graph.mode;
     root.tokprof = { nodes: graph.nodes.map((node, at) => ({ name: nameAt(graph, at), kind: node.kind, runs: node.runs })) };
   }
 
@@ -320,6 +338,14 @@ export class Dag implements View {
     return same >= 0 ? same : nodes.findIndex((node) => node.base === key);
   }
 
+  /** Who called whom, or whose answer went into whose prompt. */
+  private turnTo(mode: EdgeMode): void {
+    if (!this.tree.block.flows || mode === this.graph.mode) return;
+    this.stage.forget();
+    this.change(() => (this.edges = mode));
+    this.stage.reveal(this.selected);
+  }
+
   private change(apply: () => void): void {
     apply();
     this.render();
@@ -391,6 +417,9 @@ export class Dag implements View {
       case "=":
       case "-":
         stage.zoomBy(key === "-" ? 1 / 1.3 : 1.3, node);
+        return true;
+      case "e":
+        this.turnTo(graph.mode === "calls" ? "data" : "calls");
         return true;
       case "d":
         if (callAt(graph, this.tree, selected) >= 0) this.toggleDetail();

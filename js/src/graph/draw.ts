@@ -3,6 +3,7 @@ import { fit, integer, percent, seconds } from "../format.ts";
 import { briefly, kindLabel, lines, nodeName } from "./facts.ts";
 import { iconOf } from "./icons.ts";
 import { NODE_HEIGHT, NODE_WIDTH, type Orientation, type Placed } from "./layout.ts";
+import { tokensOf } from "./data.ts";
 import { curve, loop, widthOf } from "./path.ts";
 import { shareOf, type Graph } from "./graph.ts";
 import { totalOf, type Metric } from "../tree.ts";
@@ -44,7 +45,7 @@ export function draw(graph: Graph, placed: Placed, style: Style): Drawing {
   const edges = graph.edges.map((_, at) => drawEdge(graph, placed, style, at, labels));
   const nodes = graph.nodes.map((_, at) => drawNode(graph, placed, style, at));
   // Wide edges lie below narrow ones.
-  const weight = (at: number) => totalOf(graph.sums, "tokens", graph.nodes.length + at);
+  const weight = (at: number) => graph.edges[at]!.stream?.tokens ?? totalOf(graph.sums, "tokens", graph.nodes.length + at);
   const ordered = edges.map((edge, at) => [edge, weight(at)] as const).sort((a, b) => b[1] - a[1]);
   const layer = (name: string, children: readonly SVGGElement[]) => s("g", { class: name }, ...children);
   return {
@@ -55,17 +56,17 @@ export function draw(graph: Graph, placed: Placed, style: Style): Drawing {
 }
 
 function drawEdge(graph: Graph, placed: Placed, style: Style, at: number, labels: SVGGElement[]): SVGGElement {
-  const { from, to, back } = graph.edges[at]!;
+  const { from, to, back, stream } = graph.edges[at]!;
   const index = graph.nodes.length + at;
-  const share = widthOf(shareOf(graph, "tokens", index));
-  const width = back ? Math.min(3, share) : share;
+  const share = widthOf(stream ? stream.tokens / heaviest(graph) : shareOf(graph, "tokens", index));
+  const width = stream ? Math.max(2, share * 0.75) : back ? Math.min(3, share) : share;
   const points = placed.edges[at]!;
   const { line, head, middle } =
     from === to ? loop(placed.nodes[from]!, width, style.orientation) : curve(points, width, style.orientation, back);
   const on = graph.criticalSeconds[index]!;
   const group = s(
     "g",
-    { class: `tp-edge${back ? " tp-back" : ""}${on >= 0 ? " tp-critical" : ""}`, "data-edge": at },
+    { class: `tp-edge${stream ? ` tp-flow tp-via-${stream.via}` : back ? " tp-back" : ""}${on >= 0 ? " tp-critical" : ""}`, "data-edge": at },
     s("path", { class: "tp-reach", d: line }),
     s("path", { class: "tp-wire", d: line, "stroke-width": Math.round(width * 10) / 10 }),
   );
@@ -75,20 +76,31 @@ function drawEdge(graph: Graph, placed: Placed, style: Style, at: number, labels
   const whole = graph.critical.total[0] ?? 0;
   const label = (text: string, kind: string) => {
     const size = style.measure(text, "small") + 12;
+    // Beside a loop, which it would cover.
+    const aside = stream && from === to ? size / 2 + (style.orientation === "across" ? 28 : 8) : 0;
     labels.push(
       s(
         "g",
-        { class: `tp-label ${kind}`, "data-of": at, transform: `translate(${Math.round(middle.x)},${Math.round(middle.y)})` },
+        { class: `tp-label ${kind}`, "data-of": at, transform: `translate(${Math.round(middle.x + aside)},${Math.round(middle.y)})` },
         s("rect", { x: -size / 2, y: -9, width: size, height: 18, rx: 9 }),
         s("text", { y: 4, "text-anchor": "middle" }, text),
       ),
     );
   };
+  if (stream) {
+    label(tokensOf(stream), "tp-label-flow");
+    return group;
+  }
   const others = graph.edges.some((edge, i) => i !== at && !edge.back && edge.to === to && graph.criticalSeconds[graph.nodes.length + i]! >= 0);
   // Where it is the only way, the node says the same.
   if (others && from !== to && on >= WORTH_SECONDS * whole) label(`◆ ${seconds(on)}`, "tp-label-critical");
   label(`${briefly(graph, "tokens", index)} tokens · ${briefly(graph, "cost", index)}`, "tp-label-full");
   return group;
+}
+
+/** Tokens of the widest edge of data. */
+function heaviest({ edges }: Graph): number {
+  return edges.reduce((most, { stream }) => Math.max(most, stream?.tokens ?? 0), 1);
 }
 
 const PAD = 12;

@@ -1,7 +1,10 @@
 // What is known of a node or an edge of the graph, in words. An index behind the nodes is an edge.
 import { addTokens, amount, bound, METRIC_LABELS, type Fact } from "../facts.ts";
 import { compact, dollars, integer, percent, plain, plural, seconds } from "../format.ts";
+import { FLOW_VIAS } from "../border.ts";
+import { carried, tokensOf, VIA_WORDS } from "./data.ts";
 import { median } from "./sums.ts";
+import type { Stream } from "./data.ts";
 import { MOST_NODES, shareOf, type Graph, type GraphNode } from "./graph.ts";
 import { totalOf, unknownOf, type Metric } from "../tree.ts";
 
@@ -55,6 +58,7 @@ export function graphFacts(graph: Graph, metric: Metric, index: number): Fact[] 
   };
   const node = nodes[index];
   const edge = graph.edges[index - nodes.length];
+  if (edge?.stream) return streamFacts(edge.stream, edge.from === edge.to);
   const { totals } = sums;
   const calls = plural(totals.calls[index]!, "call");
   if (node) {
@@ -63,8 +67,13 @@ export function graphFacts(graph: Graph, metric: Metric, index: number): Fact[] 
     if (node.where !== node.name) add("Where", plain(node.where));
     const [first, ...others] = node.chain;
     if (first !== undefined) add("Through", plain([first, ...others].join(" → "), 120));
-    const callers = graph.edges.filter(({ to, from }) => nodes[to] === node && from !== to).length;
-    if (callers > 1) add("Callers", integer(callers));
+    if (graph.mode === "data") {
+      add("Receives", carried(graph.edges, index, false));
+      add("Passes on", carried(graph.edges, index, true));
+    } else {
+      const callers = graph.edges.filter(({ to, from }) => nodes[to] === node && from !== to).length;
+      if (callers > 1) add("Callers", integer(callers));
+    }
   } else if (edge) {
     const to = nodes[edge.to]!;
     const times = to.model ? "" : `called ${edge.nodes.length === 1 ? "once" : `${integer(edge.nodes.length)} times`}`;
@@ -72,7 +81,10 @@ export function graphFacts(graph: Graph, metric: Metric, index: number): Fact[] 
   }
   if (totals.errors[index]! > 0) add("Failed", plural(totals.errors[index]!, "call"), "bad");
   if (totals.retries[index]! > 0) add("Retries", integer(totals.retries[index]!), "part");
-  if (totals.calls[index]! > 0) addTokens(sums, metric, index, add);
+  // Of a graph of data, the first node is not the whole.
+  const share = percent(shareOf(graph, metric, index), 1);
+  const addFact: typeof add = (label, value, tone) => add(label, label === "Share" ? value.replace(/^\S+/, share) : value, tone);
+  if (totals.calls[index]! > 0) addTokens(sums, metric, index, addFact);
   add("Latency", latency(graph, index));
   const on = criticalSeconds[index]!;
   const whole = critical.total[0] ?? 0;
@@ -80,6 +92,19 @@ export function graphFacts(graph: Graph, metric: Metric, index: number): Fact[] 
   if (node && node.hidden > 0) add("Inside", `${plural(node.hidden, "step")} not shown`);
   return list;
 }
+
+/** What an edge of data carries, and how. */
+function streamFacts(stream: Stream, same: boolean): Fact[] {
+  const { sources, targets, byVia } = stream;
+  const ways = FLOW_VIAS.filter((via) => byVia[via] > 0).reverse();
+  return [
+    { label: "Carries", value: tokensOf(stream, integer) },
+    ...ways.map((via) => ({ label: VIA_LABELS[via], value: ways.length === 1 ? VIA_WORDS[via] : `${integer(byVia[via])} ${VIA_WORDS[via]}` })),
+    { label: "Between", value: `${plural(sources, "call")} and ${targets} later${same ? " of the same step" : ""}` },
+  ];
+}
+
+const VIA_LABELS = { text: "Text", tool: "Tools", history: "History" } as const;
 
 function latency({ durations, sums, selfTime, nodes }: Graph, index: number): string {
   const runs = durations[index]!;
@@ -101,12 +126,13 @@ export function openingInWords(node: GraphNode): string {
 
 /** What is seen and what is not. */
 export function notes(graph: Graph, threshold: number): string {
-  const { nodes, small, beyond, total } = graph;
+  const { small, beyond, total, apart } = graph;
   const parts: string[] = [];
+  if (apart > 0) parts.push(`${plural(apart, "step or model", "steps and models")} that no answer came from or went into ${apart === 1 ? "is" : "are"} not shown.`);
   if (small > 0) parts.push(`${plural(small, "step")} below ${percent(threshold, 1)} ${small === 1 ? "is" : "are"} folded into the caller.`);
   if (beyond > 0) {
     const most = `${integer(MOST_NODES)} are as many as can be read`;
-    parts.push(`${integer(nodes.length)} of ${integer(total)} nodes are shown, the largest: ${most}. The others are folded into their callers.`);
+    parts.push(`${integer(total - beyond)} of ${integer(total)} nodes are ${apart > 0 ? "looked at" : "shown"}, the largest: ${most}. The others are folded into their callers.`);
   }
   return parts.join(" ");
 }
@@ -132,7 +158,7 @@ export function itemText(graph: Graph, metric: Metric, index: number): string {
     `${METRIC_LABELS[metric]} ${amount(graph.sums, metric, index)}, ${percent(shareOf(graph, metric, index), 1)}`,
     ...lines(graph, index),
     graph.criticalSeconds[index]! >= 0 ? "on the critical path" : "",
-    callers && `called by ${callers}`,
-    callees && `calls ${callees}`,
+    callers && (graph.mode === "data" ? `receives answers of ${callers}` : `called by ${callers}`),
+    callees && (graph.mode === "data" ? `passes answers on to ${callees}` : `calls ${callees}`),
   ].filter(Boolean).join("; ");
 }

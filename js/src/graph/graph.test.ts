@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { crowd, team } from "../../demo/team.ts";
+import { crowd, newsroom, team } from "../../demo/team.ts";
 import { blockOf } from "../../demo/profile.ts";
 import { decode } from "../border.ts";
 import { graphFacts, itemText, lines, nameAt, notes, openingInWords } from "./facts.ts";
@@ -12,6 +12,7 @@ import { buildTree, nameOf, totalOf } from "../tree.ts";
 import { fitted, kept, revealed, zoomed } from "./camera.ts";
 
 const TEAM = buildTree(decode(blockOf(team(), "In[7]")));
+const NEWS = buildTree(decode(blockOf(newsroom(), "In[8]")));
 const CROWD = buildTree(decode(blockOf(crowd(1200), "In[9]")));
 
 function graphOf(tree = TEAM, more: Partial<GraphOptions> = {}): Graph {
@@ -142,6 +143,84 @@ describe("the graph of steps", () => {
     const empty = buildTree(decode(blockOf({ name: "In[1]", kind: "cell", start: 0, duration: 0 }, "In[1]")));
     expect(graphOf(empty).nodes).toHaveLength(1);
     expect(shareOf(graphOf(empty), "tokens", 0)).toBe(0);
+  });
+});
+
+describe("the graph of data", () => {
+  const data = (more: Partial<GraphOptions> = {}) => graphOf(NEWS, { edges: "data", ...more });
+  const streams = (graph: Graph) => Object.fromEntries(edges(graph).map((name, i) => [name, graph.edges[i]!.stream!]));
+
+  it("has the steps that pass answers on, and no others", () => {
+    const graph = data();
+    expect(names(graph)).toEqual(["planner", "researcher", "search", "writer", "critic"]);
+    // The cell, the function that asks for the researcher, the auditor, and three models.
+    expect(notes(graph, 0)).toBe("6 steps and models that no answer came from or went into are not shown.");
+  });
+
+  it("adds up what went from one step to another, by the way it took", () => {
+    const found = streams(data());
+    expect(found["planner → researcher"]).toMatchObject({ tokens: 880, unknown: 0, via: "text", sources: 1, targets: 2 });
+    expect(found["search → researcher"]).toMatchObject({ tokens: 700, via: "tool" });
+    expect(found["researcher → researcher"]).toMatchObject({ tokens: 60, via: "history" });
+    expect(found["critic → writer"]).toMatchObject({ tokens: 0, unknown: 1 });
+    expect(Object.keys(found)).toHaveLength(7);
+  });
+
+  it("keeps to what is shown: of a folded step, what went in and out of it", () => {
+    const { key } = node(graphOf(NEWS), "researcher");
+    const graph = data({ folded: new Set([key]) });
+    expect(names(graph)).toEqual(["planner", "researcher", "writer", "critic"]);
+    expect(streams(graph)["researcher → researcher"]).toMatchObject({ tokens: 760 });
+  });
+
+  it("says what an edge carries and what a node receives", () => {
+    const graph = data();
+    const said = (index: number) => Object.fromEntries(graphFacts(graph, "tokens", index).map(({ label, value }) => [label, value]));
+    const edge = (name: string) => graph.nodes.length + edges(graph).indexOf(name);
+    expect(said(edge("planner → researcher"))).toEqual({ Carries: "880 tokens", Text: "quoted in prompts", Between: "1 call and 2 later" });
+    expect(said(edge("critic → writer"))["Carries"]).toBe("? tokens");
+    expect(said(at(graph, "researcher"))).toMatchObject({ Receives: "1,580 tokens from 2 steps", "Passes on": "800 tokens to 1 step" });
+    expect(itemText(graph, "tokens", at(graph, "critic"))).toContain("receives answers of writer, planner; passes answers on to writer");
+    expect(said(at(graph, "critic"))["Share"]).toBe("16% of all tokens");
+  });
+
+  it("is laid out in order of time, to and fro side by side, and can be walked", () => {
+    for (const orientation of ["across", "down"] as const) {
+      const graph = data();
+      const placed = layout({ nodes: graph.nodes.length, edges: graph.edges, orientation, label: 66 });
+      const flow = ({ x, y }: { x: number; y: number }) => (orientation === "across" ? x : y);
+      const aside = ({ x, y }: { x: number; y: number }) => (orientation === "across" ? y : x);
+      for (const { from, to, back } of graph.edges) {
+        if (from !== to && !back) expect(flow(placed.nodes[to]!)).toBeGreaterThan(flow(placed.nodes[from]!));
+      }
+      const line = (name: string) => placed.edges[edges(graph).indexOf(name)]!;
+      expect(Math.abs(aside(line("writer → critic")[0]!) - aside(line("critic → writer").at(-1)!))).toBe(30);
+      const seen = new Set([0]);
+      const queue = [0];
+      for (const from of queue) {
+        for (const way of ["up", "down", "left", "right"] as const) {
+          const to = step(graph, placed, orientation, from, way, -1);
+          if (!seen.has(to)) queue.push(to);
+          seen.add(to);
+        }
+      }
+      expect(seen.size).toBe(graph.nodes.length);
+    }
+  });
+
+  it("selects the calls at both ends of an edge, and marks what is selected elsewhere", () => {
+    const graph = data();
+    const index = graph.nodes.length + edges(graph).indexOf("writer → critic");
+    const selection = selectionFor(graph, NEWS, index);
+    expect(selection.label).toBe("writer → critic");
+    expect(find(graph, NEWS, selection, index).index).toBe(index);
+    const all = find(graph, NEWS, selectionAt(NEWS, 0), -1);
+    expect(all.within.size).toBe(graph.nodes.length);
+    expect(names(graph).filter((_, i) => searchGraph(graph, NEWS, "gpt")?.mask[i])).toEqual(["planner", "researcher", "critic"]);
+  });
+
+  it("is empty where nothing was passed on", () => {
+    expect(graphOf(TEAM, { edges: "data" })).toMatchObject({ nodes: [], edges: [] });
   });
 });
 

@@ -1,10 +1,11 @@
 // A profile as a graph that can be read: which steps are seen, what stands for the others, and who called whom.
 import { criticalPath, type CriticalPath } from "../critical.ts";
 import { groupsOf, spends, type Group, type Groups } from "./groups.ts";
+import { dataEdges, type Stream } from "./data.ts";
 import { summarize, valuesOf } from "./sums.ts";
 import { kindOf, nameOf, stringOf, totalOf, type Metric, type Tree } from "../tree.ts";
 
-/** What an edge says: who called whom, or (not drawn yet) whose answer went into whose prompt. */
+/** What an edge says: who called whom, or whose answer went into whose prompt. */
 export type EdgeMode = "calls" | "data";
 
 export interface GraphOptions {
@@ -53,12 +54,17 @@ export interface GraphNode {
 export interface GraphEdge {
   readonly from: number;
   readonly to: number;
-  /** Leads to a step around it. */
+  /** Leads to a step around it, or passes text on to an earlier one. */
   readonly back: boolean;
   readonly nodes: readonly number[];
+  /** Of an edge of data, what it carries. */
+  readonly stream?: Stream;
 }
 
 export interface Graph {
+  /** What its edges are. */
+  readonly mode: EdgeMode;
+  readonly tree: Tree;
   readonly nodes: readonly GraphNode[];
   readonly edges: readonly GraphEdge[];
   /** Figures of the nodes, then of the edges, as a tree that has no links. */
@@ -70,13 +76,15 @@ export interface Graph {
   readonly critical: CriticalPath;
   /** Seconds of the critical path at each node, then on each edge; -1 where it does not pass. */
   readonly criticalSeconds: Float64Array;
-  /** Of each node of the tree, the graph's node in which it is seen. */
+  /** Of each node of the tree, the graph's node in which it is seen; -1 where it has no part in the data. */
   readonly home: Int32Array;
   /** Of each call, the node of its model; -1 of the others. */
   readonly modelHome: Int32Array;
   /** Steps that are not seen because they are small, and because there are too many. */
   readonly small: number;
   readonly beyond: number;
+  /** Steps and models that have no part in the data. */
+  readonly apart: number;
   /** Nodes that there would be without a limit. */
   readonly total: number;
 }
@@ -85,33 +93,57 @@ export function buildGraph(tree: Tree, options: GraphOptions): Graph {
   const groups = groupsOf(tree, options.split, options.metric);
   const chains = chainsOf(tree, groups, options.opened);
   const seen = choose(tree, groups, chains, options);
-  const { nodes, place } = nodesOf(tree, groups, chains, seen, options);
-  const edges = options.edges === "calls" ? callEdges(tree, groups, seen.home, place, nodes.length - groups.models.length) : [];
+  const { nodes: all, place } = nodesOf(tree, groups, chains, seen, options);
+  const models = all.length - groups.models.length;
+  const data = options.edges === "data";
+  const home = data ? stepsOf(tree, groups, seen, place) : Int32Array.from(groups.of, (group) => place[seen.home[group]!]!);
+  const modelHome = groups.modelOf.map((model) => (model >= 0 ? models + model : -1));
+  const { nodes, edges } =
+    data
+      ? onlyData(all, dataEdges(tree, home), home, modelHome)
+      : { nodes: all, edges: callEdges(tree, groups, seen.home, place, models) };
   const critical = criticalPath(tree);
   const lists = [...nodes, ...edges];
   const own = [...nodes.map((node) => node.model), ...edges.map((edge) => nodes[edge.to]!.model)];
   const sums = summarize(tree, lists.map(({ nodes: of }) => of), own);
-  const home = new Int32Array(tree.block.nodes);
-  const modelHome = new Int32Array(tree.block.nodes).fill(-1);
-  for (let node = 0; node < home.length; node++) {
-    const model = groups.modelOf[node]!;
-    home[node] = place[seen.home[groups.of[node]!]!]!;
-    if (model >= 0) modelHome[node] = nodes.length - groups.models.length + model;
-  }
   return {
+    mode: options.edges,
+    tree,
     nodes,
     edges,
     ...sums,
     critical,
-    criticalSeconds: Float64Array.from(lists, ({ nodes: of }) =>
-      of.some((node) => critical.on[node]) ? of.reduce((sum, node) => sum + critical.total[node]!, 0) : -1,
+    criticalSeconds: Float64Array.from(lists, ({ nodes: of }, at) =>
+      (!data || at < nodes.length) && of.some((node) => critical.on[node]) ? of.reduce((sum, node) => sum + critical.total[node]!, 0) : -1,
     ),
     home,
     modelHome,
     small: seen.small,
     beyond: seen.beyond,
-    total: nodes.length + seen.beyond,
+    apart: all.length - nodes.length,
+    total: all.length + seen.beyond,
   };
+}
+
+/** Of data, the ends are named steps: which function of an agent made the call says less than whose call it was. */
+function stepsOf(tree: Tree, { all, of }: Groups, { home }: Seen, place: Int32Array): Int32Array {
+  const named = new Int32Array(all.length).fill(-1);
+  for (const { id, parent, nodes } of all) {
+    const kind = kindOf(tree.block, nodes[0]!);
+    if (kind === "cell" || kind === "profile") continue;
+    named[id] = kind !== "frame" && home[id] === id ? place[id]! : parent ? named[parent.id]! : -1;
+  }
+  return Int32Array.from(of, (group) => (named[home[group]!]! >= 0 ? named[home[group]!]! : place[home[group]!]!));
+}
+
+/** The nodes that have a part in the data, and their edges; what has none is no more at home anywhere. */
+function onlyData(all: readonly GraphNode[], edges: readonly GraphEdge[], home: Int32Array, modelHome: Int32Array) {
+  const part = new Set(edges.flatMap(({ from, to }) => [from, to]));
+  const nodes: GraphNode[] = [];
+  const moved = Int32Array.from(all, (node, at) => (part.has(at) ? nodes.push(node) - 1 : -1));
+  home.forEach((at, node) => (home[node] = moved[at]!));
+  modelHome.fill(-1);
+  return { nodes, edges: edges.map((edge) => ({ ...edge, from: moved[edge.from]!, to: moved[edge.to]! })) };
 }
 
 interface Chains {
@@ -266,7 +298,7 @@ function outermost(nodes: number[], end: Int32Array): number[] {
 }
 
 /** Share of the whole that a node or an edge (after the nodes) has. */
-export function shareOf({ sums }: Graph, metric: Metric, index: number): number {
-  const whole = totalOf(sums, metric, 0);
+export function shareOf({ sums, tree }: Graph, metric: Metric, index: number): number {
+  const whole = tree.block.nodes > 0 ? totalOf(tree, metric, 0) : 0;
   return whole > 0 ? Math.min(1, totalOf(sums, metric, index) / whole) : 0;
 }

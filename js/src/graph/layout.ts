@@ -13,6 +13,8 @@ export interface Shape {
   readonly nodes: number;
   readonly edges: readonly { readonly from: number; readonly to: number; readonly back: boolean }[];
   readonly orientation: Orientation;
+  /** Pixels of room for a label on each edge. */
+  readonly label?: number;
 }
 
 export interface Placed {
@@ -30,7 +32,10 @@ const MARGIN = 16;
 /** Beside a node, for the loop of a step that calls itself. */
 const LOOP_ROOM = 26;
 
-export function layout({ nodes, edges, orientation }: Shape): Placed {
+/** How far from the middle edges lie that lead to and fro between two nodes. */
+const APART = 15;
+
+export function layout({ nodes, edges, orientation, label = 0 }: Shape): Placed {
   const across = orientation === "across";
   const graph = new Dagre({ multigraph: true });
   graph.setGraph({
@@ -38,9 +43,9 @@ export function layout({ nodes, edges, orientation }: Shape): Placed {
     ranker: "tight-tree",
     nodesep: across ? 16 : 22,
     edgesep: 10,
-    ranksep: across ? 58 : 50,
+    ranksep: across ? 58 + label : 50 + (label && 22),
     marginx: MARGIN,
-    marginy: MARGIN,
+    marginy: label > 0 && across && edges.some(({ from, to }) => from === to) ? MARGIN + LOOP_ROOM - 6 : MARGIN,
   });
   graph.setDefaultEdgeLabel(() => ({}));
   for (let node = 0; node < nodes; node++) graph.setNode(String(node), { width: NODE_WIDTH, height: NODE_HEIGHT });
@@ -59,6 +64,7 @@ export function layout({ nodes, edges, orientation }: Shape): Placed {
   const mirrored = againstTime(centres, edges, across);
   const turn = ({ x, y }: Point): Point => (!mirrored ? { x, y } : across ? { x, y: high - y } : { x: long - x, y });
   const corners = centres.map(turn).map(({ x, y }) => ({ x: x - NODE_WIDTH / 2, y: y - NODE_HEIGHT / 2 }));
+  const pairs = new Set(edges.map(({ from, to }) => `${from} ${to}`));
   const lines = edges.map(({ from, to, back }, at): Point[] => {
     if (from === to) return [];
     const [a, b] = back ? [to, from] : [from, to];
@@ -66,7 +72,9 @@ export function layout({ nodes, edges, orientation }: Shape): Placed {
     const between = points.slice(1, -1).map(turn);
     // A direct edge needs no bend; with more than one, the middle ones lead round the nodes in between.
     const bends = between.length > 1 ? between : [];
-    const line = [leave(corners[a]!, across), ...bends, arrive(corners[b]!, across)];
+    const aside = label > 0 && pairs.has(`${to} ${from}`) ? (back ? APART : -APART) : 0;
+    const shift = ({ x, y }: Point): Point => (across ? { x, y: y + aside } : { x: x + aside, y });
+    const line = [leave(corners[a]!, across), ...bends, arrive(corners[b]!, across)].map(shift);
     return back ? line.reverse() : line;
   });
   const loops = edges.some(({ from, to }) => from === to) ? LOOP_ROOM : 0;

@@ -44,7 +44,7 @@ export function find(graph: Graph, tree: Tree, selection: Selection, index: numb
       all[node]!++;
       if (includes(selection, row[node]!)) {
         inside[node]!++;
-        within.add(home[node]!);
+        if (home[node]! >= 0) within.add(home[node]!);
         if (modelHome[node]! >= 0) within.add(modelHome[node]!);
       }
     }
@@ -86,7 +86,8 @@ export function searchGraph(graph: Graph, tree: Tree, text: string): Match | nul
   const hit = tree.block.strings.map(has);
   for (let node = 0; node < tree.block.nodes; node++) {
     const name = tree.block.name[node]!;
-    if (graph.modelHome[node]! < 0 && name >= 0 && hit[name] && stringOf(tree.block, name)) mask[graph.home[node]!] = 1;
+    const home = graph.home[node]!;
+    if (home >= 0 && graph.modelHome[node]! < 0 && name >= 0 && hit[name] && stringOf(tree.block, name)) mask[home] = 1;
   }
   return { mask, count: mask.reduce((sum, one) => sum + one, 0) };
 }

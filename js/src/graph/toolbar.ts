@@ -1,11 +1,13 @@
 // The controls above the graph of steps.
 import { h, segmented } from "../dom.ts";
 import { METRIC_LABELS } from "../facts.ts";
+import type { EdgeMode } from "./graph.ts";
 import type { Orientation } from "./layout.ts";
 import type { Metric } from "../tree.ts";
 
 export interface GraphToolbarEvents {
   metric(metric: Metric): void;
+  edges(mode: EdgeMode): void;
   orientation(orientation: Orientation): void;
   threshold(share: number): void;
   critical(on: boolean): void;
@@ -31,6 +33,8 @@ export class GraphToolbar {
   private readonly least = h("output", { class: "tp-least", "data-testid": "tokprof-threshold-value" });
   private readonly critical: HTMLButtonElement;
   private readonly flow: { set: (value: Orientation) => void };
+  private readonly edges: { element: HTMLElement; set: (value: EdgeMode) => void };
+  private readonly edgesField: HTMLElement;
 
   constructor(metric: Metric, orientation: Orientation, events: GraphToolbarEvents) {
     const metrics = segmented<Metric>(
@@ -40,6 +44,10 @@ export class GraphToolbar {
       metric,
       events.metric,
     );
+    this.edges = segmented<EdgeMode>("Edges show", "tokprof-edges", [["calls", "Calls"], ["data", "Data"]] as const, "calls", events.edges);
+    this.edges.element.querySelector('[data-value="calls"]')!.setAttribute("title", "Who called whom (e)");
+    this.edges.element.querySelector('[data-value="data"]')!.setAttribute("title", "Whose answer went into whose prompt (e)");
+    this.edgesField = h("div", { class: "tp-field", hidden: true }, h("span", { class: "tp-caption", "aria-hidden": "true" }, "Edges"), this.edges.element);
     const flow = segmented(
       "Direction",
       "tokprof-flow",
@@ -89,6 +97,7 @@ export class GraphToolbar {
       "div",
       { class: "tp-toolbar", role: "toolbar", "aria-label": "View" },
       h("div", { class: "tp-field" }, h("span", { class: "tp-caption", "aria-hidden": "true" }, "Bars"), metrics.element),
+      this.edgesField,
       h("div", { class: "tp-field" }, flow.element, this.critical),
       h("label", { class: "tp-field tp-threshold" }, h("span", { class: "tp-quiet" }, "Hide", h("span", { class: "tp-wide" }, " below")), this.slider, this.least),
       h(
@@ -114,6 +123,12 @@ export class GraphToolbar {
     const text = share === 0 ? "0 %" : `${share * 100} %`;
     this.least.textContent = text;
     this.slider.setAttribute("aria-valuetext", share === 0 ? "everything is shown" : text);
+  }
+
+  /** `there`: whether there is data to show. */
+  setEdges(mode: EdgeMode, there: boolean): void {
+    this.edges.set(mode);
+    this.edgesField.hidden = !there;
   }
 
   setOrientation(orientation: Orientation): void {

@@ -20,8 +20,11 @@ export function step(
   const higher = across ? "left" : "up";
   if (direction === deeper || direction === higher) {
     const next = graph.edges
-      .filter(({ from, to, back }) => from !== to && !back && (direction === deeper ? from : to) === node)
-      .map(({ from, to }) => (direction === deeper ? to : from));
+      .filter(({ from, to, back, stream }) => from !== to && (!back || stream))
+      // Data that goes back to an earlier step lies the other way round.
+      .map(({ from, to, back }) => (back ? [to, from] : [from, to]) as [number, number])
+      .filter(([from, to]) => (direction === deeper ? from : to) === node)
+      .map(([from, to]) => (direction === deeper ? to : from));
     if (next.includes(came)) return came;
     return nearest(next, node, (at) => lateral(placed, across, at));
   }

@@ -17,6 +17,7 @@ export class SummaryCard {
   private readonly bars: Slot[];
   private readonly notes = h("ul", { class: "tp-sum-notes", "data-testid": "tokprof-notes" });
   private readonly budgets = h("div", { class: "tp-sum-budgets", "data-testid": "tokprof-budgets" });
+  private readonly stopped = h("ul", { class: "tp-sum-stopped", "data-testid": "tokprof-stopped" });
   private readonly said = h("div", { class: "tp-hidden", role: "status" });
   private phase = "";
 
@@ -39,6 +40,7 @@ export class SummaryCard {
       "section",
       { class: "tp-sum", "aria-label": `tokprof summary of ${first.title}`, "data-testid": "tokprof-summary" },
       h("div", { class: "tp-sum-head" }, h("div", { class: "tp-sum-name" }, this.title, this.state), head, line),
+      this.stopped,
       this.budgets,
       h(
         "div",
@@ -65,7 +67,8 @@ export class SummaryCard {
     this.path.setAttribute("d", sparkline(state.pulse, WIDE, TALL));
     this.bars.forEach((bar, i) => bar.show(state.spenders[i]));
     this.showBudgets(state.budget);
-    this.showNotes(state.notes);
+    lines(this.stopped, state.stopped);
+    lines(this.notes, state.notes);
     if (this.phase === "live" && !live) set(this.said, sentence(state));
     this.phase = this.element.dataset["phase"] = state.phase;
   }
@@ -76,12 +79,6 @@ export class SummaryCard {
 
   private choose(spender: Spender): void {
     this.select({ rows: spender.rows, label: spender.name });
-  }
-
-  private showNotes(notes: readonly string[]): void {
-    while (this.notes.childElementCount > notes.length) this.notes.lastElementChild!.remove();
-    while (this.notes.childElementCount < notes.length) this.notes.append(h("li"));
-    notes.forEach((note, i) => set(this.notes.children[i]!, note));
   }
 
   private showBudgets(budgets: readonly Budget[]): void {
@@ -145,6 +142,12 @@ class Slot {
     const same = rows.length > 0 && sameSelection(selection, { rows, label: "" });
     this.button.setAttribute("aria-pressed", String(same));
   }
+}
+
+function lines(place: HTMLElement, texts: readonly string[]): void {
+  while (place.childElementCount > texts.length) place.lastElementChild!.remove();
+  while (place.childElementCount < texts.length) place.append(h("li"));
+  texts.forEach((text, i) => set(place.children[i]!, text));
 }
 
 /** Text that is the same is left alone: a selection in it stays, and nothing is laid out anew. */

@@ -38,6 +38,18 @@ test("budgets", () => {
   expect(used({ what: "cost", used: 3, limit: 2 })).toEqual({ words: "$3.00 of $2.00 (150%)", share: 1, over: true });
 });
 
+test("a budget inside another has its name", () => {
+  const { budget } = asState({ budget: [{ what: "input_tokens", used: 5, limit: 10, name: "plan" }] });
+  expect(used(budget[0]!).words).toBe("plan: 5 of 10 input tokens (50%)");
+});
+
+test("where a budget stopped it is read aloud, too", () => {
+  const stopped = ["stopped at In[3]:4 in plan()", "b", "c", "d"];
+  const state = asState({ ...STATE, stopped });
+  expect(state.stopped).toHaveLength(3);
+  expect(sentence(state)).toContain("; stopped at In[3]:4 in plan(); b");
+});
+
 test("the sentence for a screen reader leaves zeros out", () => {
   expect(sentence(asState(STATE))).toBe("In[3]: ≥ 12,345 tokens, $0.0123 cost, 3 calls, 1 failed, 8.24 s time");
 });

@@ -18,6 +18,8 @@ export interface Budget {
   readonly what: string;
   readonly used: number;
   readonly limit: number;
+  /** Of the budget, where it has one. */
+  readonly name?: string;
 }
 
 /** Trait `_state` of `tokprof.views.summary.Summary`. */
@@ -36,6 +38,8 @@ export interface State {
   /** Tokens of each bucket of time so far. */
   readonly pulse: readonly number[];
   readonly budget: readonly Budget[];
+  /** Where budgets were reached, a sentence each. */
+  readonly stopped: readonly string[];
   readonly spenders: readonly Spender[];
   readonly notes: readonly string[];
 }
@@ -59,9 +63,10 @@ export function asState(value: unknown): State {
     retries: number(from["retries"]),
     pulse: list(from["pulse"], 200).map(number),
     budget: list(from["budget"], 4).map((each) => {
-      const { what, used, limit } = object(each);
-      return { what: text(what), used: number(used), limit: number(limit) };
+      const { what, used, limit, name } = object(each);
+      return { what: text(what), used: number(used), limit: number(limit), name: text(name) };
     }),
+    stopped: list(from["stopped"], 3).map(text),
     spenders: list(from["spenders"], 3).map((each) => {
       const spender = object(each);
       return {
@@ -122,17 +127,19 @@ export function spent(spender: Spender): string {
 }
 
 /** How much of a budget is used, in words and as a share; more than all of it is 1. */
-export function used({ what, used, limit }: Budget): { words: string; share: number; over: boolean } {
+export function used({ what, used, limit, name }: Budget): { words: string; share: number; over: boolean } {
   const say = what === "cost" ? dollars : what === "seconds" ? seconds : integer;
-  const unit = what === "cost" || what === "seconds" ? "" : ` ${what}`;
+  const unit = what === "cost" || what === "seconds" ? "" : ` ${what.replace("_", " ")}`;
+  const whose = name ? `${name}: ` : "";
   const share = limit > 0 ? used / limit : 1;
-  return { words: `${say(used)} of ${say(limit)}${unit} (${percent(share, 1)})`, share: Math.min(1, share), over: used > limit };
+  const words = `${whose}${say(used)} of ${say(limit)}${unit} (${percent(share, 1)})`;
+  return { words, share: Math.min(1, share), over: used > limit };
 }
 
 /** The summary as one sentence: what a screen reader is told when it has ended. */
 export function sentence(state: State): string {
   const parts = figures(state).filter(({ key, value }) => value !== "0" || key === "calls");
-  return `${state.title}: ${parts.map(({ value, unit }) => `${value} ${unit}`).join(", ")}`;
+  return [`${state.title}: ${parts.map(({ value, unit }) => `${value} ${unit}`).join(", ")}`, ...state.stopped].join("; ");
 }
 
 /** Path of bars, one a bucket, over a box of `width` times `height`; the tallest fills it. */

@@ -114,8 +114,21 @@ function count(id: "errors" | "retries", title: string, glyph: string, hint: str
   };
 }
 
+function saved(id: "saved" | "saved_cost", lacks: "unsaved" | "uncosted", title: string, group: string, hint: string, rank: number): Column {
+  const known = (sums: Sums) => sums.hits > sums[lacks];
+  return {
+    id, title, hint, rank, group, width: 84,
+    value: (sums) => (known(sums) ? sums[id] : NaN),
+    text: (sums, { places }) => {
+      if (!known(sums)) return sums.hits > 0 || sums.rest ? "?" : NOTHING;
+      return marked(sums[lacks] > 0 || sums.rest ? "≥" : "", id === "saved" ? integer(sums.saved) : usd(sums.saved_cost, places));
+    },
+    tells: (all) => all[id] > 0,
+  };
+}
+
 const SOURCE_WORDS: Readonly<Record<string, string>> = {
-  reported: "reported", derived: "derived", estimated: "estimated", partial: "lower bound", missing: "unknown",
+  cached: "from a cache", reported: "reported", derived: "derived", estimated: "estimated", partial: "lower bound", missing: "unknown",
 };
 
 /** Where the tokens of some calls come from: `reported`, `12 reported, 3 estimated`. */
@@ -181,13 +194,15 @@ export const COLUMNS: readonly Column[] = [
     text: (sums) => (sums.rest ? "?" : seconds(sums.time)),
     tells: () => true,
   },
+  saved("saved", "unsaved", "Saved", "Tokens", "Tokens that a cache saved by its answers", 3.7),
+  saved("saved_cost", "uncosted", "$ saved", "Cost", "USD that a cache saved by its answers", 3.8),
   count("errors", "Errors", "✕", "Calls that failed or were cancelled", 3.5),
   count("retries", "Retries", "↻", "Calls that were a second or later attempt", 3.6),
   {
     id: "source", title: "Counted", group: "Calls", hint: "Where the tokens come from", width: 150, rank: 23, words: true,
     value: ({ sources }) => sources.reduce((worst, calls, at) => (calls > 0 ? at : worst), -1),
     text: provenance,
-    tells: (all) => all.sources.slice(1).some((calls) => calls > 0) || all.refused > 0,
+    tells: (all) => all.sources.some((calls, at) => calls > 0 && all.ledger.tree.block.sources[at] !== "reported") || all.refused > 0,
   },
 ];
 

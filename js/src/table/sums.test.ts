@@ -36,7 +36,10 @@ function compare(sums: Sums, expected: Expected): void {
     expect(sums.tokens).toBe(expected.total_tokens ?? 0);
     return;
   }
-  expect([sums.errors, sums.retries]).toEqual([expected["errors"], expected["retries"]]);
+  expect([sums.errors, sums.retries, sums.hits]).toEqual([expected["errors"], expected["retries"], expected["cache_hits"]]);
+  for (const [name, lacks, wanted] of [["saved", "unsaved", "saved_tokens"], ["saved_cost", "uncosted", "saved_cost"]] as const) {
+    close(sums.hits > 0 && sums[lacks] === sums.hits ? NaN : sums[name], orNaN(expected[wanted]));
+  }
   for (const figure of FIGURES) {
     const bound = (expected["bounds"] as Record<string, string>)[figure]!;
     const mark = markOf(sums, figure);
@@ -61,6 +64,8 @@ test("the totals row is prof.totals", () => {
     totals.cache_read_tokens, totals.cache_write_tokens, totals.reasoning_tokens,
   ]);
   expect(all.cost).toBeCloseTo(totals.cost, 12);
+  expect([all.hits, all.saved]).toEqual([totals.cache_hits, totals.saved_tokens]);
+  expect(all.saved_cost).toBeCloseTo(totals.saved_cost, 12);
 });
 
 test("groups add up to the totals row, whatever they are by", () => {

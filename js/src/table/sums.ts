@@ -26,6 +26,13 @@ export interface Sums {
   time: number;
   errors: number;
   retries: number;
+  /** Calls that a cache answered, and what it saved, as far as known: tokens, USD. */
+  hits: number;
+  saved: number;
+  saved_cost: number;
+  /** Hits of which that is not known. */
+  unsaved: number;
+  uncosted: number;
   /** Bits of figures: told by any call; not, or not all, by any; told by an estimate. */
   told: number;
   untold: number;
@@ -45,9 +52,11 @@ export function sumUp(ledger: Ledger, entries: readonly number[]): Sums {
   const sums: Sums = {
     ledger, entries, calls: 0, tokens: 0, input: 0, output: 0, embedding: 0, cache_read: 0, cache_write: 0, reasoning: 0,
     cost: 0, cost_input: 0, cost_output: 0, cost_cache_read: 0, cost_cache_write: 0, time: 0, errors: 0, retries: 0,
+    hits: 0, saved: 0, saved_cost: 0, unsaved: 0, uncosted: 0,
     told: 0, untold: 0, estimated: 0, sources: block.sources.map(() => 0), refused: 0, rest: false,
   };
   const estimated = block.sources.indexOf("estimated");
+  const cached = block.pricings.indexOf("cached");
   const failed = block.statuses.map((status) => status === "error" || status === "cancelled");
   for (const entry of entries) {
     const node = ledger.node[entry]!;
@@ -66,6 +75,13 @@ export function sumUp(ledger: Ledger, entries: readonly number[]): Sums {
     sums.time += block.duration[node] || 0;
     if (failed[block.status[node]!]) sums.errors += calls;
     if (block.attempt[node]! > 1) sums.retries += calls;
+    if (block.priced[node] === cached) {
+      sums.hits += calls;
+      sums.saved += block.saved[node] || 0;
+      sums.saved_cost += block.saved_cost[node] || 0;
+      if (Number.isNaN(block.saved[node])) sums.unsaved += calls;
+      if (Number.isNaN(block.saved_cost[node])) sums.uncosted += calls;
+    }
     const source = block.source[node]!;
     if (source < sums.sources.length) sums.sources[source]! += calls;
     else sums.refused += calls;

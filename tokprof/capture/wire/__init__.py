@@ -6,7 +6,9 @@ A transport is a file here with two functions:
     Patch the classes of the HTTP library `module`, so that clients made earlier are covered too. A hook asks
     `begin` for a `WireCall` (None: nothing to do), sends inside ``with call``, marks `answered`, passes every chunk
     of the body to `chunk` as it goes by, and says `finish` or `fail` at the end. It never reads ahead, and never
-    sends anything else.
+    sends anything else. `BudgetExceeded` comes out of `begin` and of `chunk`, and goes on to the program; after the
+    latter the hook closes the connection of a call that is `stopped`. A hook that tells `begin` the query gets calls
+    that come with a `stored` answer, which it gives as the library would, with nothing sent, and follows like any.
 ``uninstall(module)``
     Put the originals back, where nobody patched on top; an installed hook without a recording does nothing.
 

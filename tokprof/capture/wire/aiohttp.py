@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from tokprof.capture import patch
 from tokprof.capture.wire.call import WireCall, begin
+from tokprof.capture.wire.replay import Instead, message
 from tokprof.recorder import current, warn_once
 
 _CALL = "_tokprof_call"
@@ -34,19 +36,33 @@ def _hook(original: Any) -> Any:
     async def _request(session: Any, method: str, str_or_url: Any, **kwargs: Any) -> Any:
         if current() is None or (call := _begin(session, method, str_or_url, kwargs)) is None:
             return await original(session, method, str_or_url, **kwargs)
+        sender = session if call.stored is None else _replaying(session, call)
         with call:
-            response = await original(session, method, str_or_url, **kwargs)
+            try:
+                response = await original(sender, method, str_or_url, **kwargs)
+            except Exception as error:
+                _refused(error, call)
+                raise
         decoded = kwargs.get("auto_decompress")
         return _follow(response, call, getattr(session, "_auto_decompress", True) if decoded is None else decoded)
 
     return _request
 
 
+def _refused(error: Exception, call: WireCall) -> None:
+    """Take in the status of an answer that nobody gets to see, because of ``raise_for_status``."""
+    status = getattr(error, "status", None)
+    if type(error).__name__ == "ClientResponseError" and isinstance(status, int) and status >= 400:
+        call.answered(status, {})
+
+
 def _begin(session: Any, method: str, str_or_url: Any, kwargs: dict[str, Any]) -> WireCall | None:
     try:
         base = getattr(session, "_base_url", None)
         url = urlsplit(str(str_or_url if base is None else base.join(type(base)(str(str_or_url)))))
-        headers = {str(name).lower(): str(value) for name, value in dict(kwargs.get("headers") or {}).items()}
+        query = "&".join((url.query, *_params(kwargs.get("params"))))
+        given = {**getattr(session, "_default_headers", {}), **dict(kwargs.get("headers") or {})}
+        headers = {str(name).lower(): str(value) for name, value in given.items()}
         body = kwargs.get("data")
         if kwargs.get("json") is not None:
             headers.setdefault("content-type", "application/json")
@@ -54,10 +70,29 @@ def _begin(session: Any, method: str, str_or_url: Any, kwargs: dict[str, Any]) -
         if isinstance(body, str):
             body = body.encode()
         known = bytes(body) if isinstance(body, bytes | bytearray) else None
-        return begin(method.upper(), url.netloc.rpartition("@")[2], url.path, headers, known)
+        return begin(method.upper(), url.netloc.rpartition("@")[2], url.path, headers, known, query=query)
     except Exception as error:
         warn_once("look at a request", error)
         return None
+
+
+def _params(params: Any) -> list[str]:
+    """What a request adds to the query of its address."""
+    if not params or isinstance(params, str):
+        return [params] if params else []
+    pairs = params.items() if hasattr(params, "items") else params
+    return [urlencode([(str(name), str(value))]) for name, value in pairs]
+
+
+def _replaying(session: Any, call: WireCall) -> Any:
+    """Give the session as one whose every connection has the stored answer."""
+    try:
+        from tokprof.capture.wire.aiohttp_replay import connector
+
+        return session if call.stored is None else Instead(session, _connector=connector(message(call.stored)))
+    except Exception as error:
+        call.send_after_all(error)
+        return session
 
 
 def _serialised(session: Any, value: Any) -> Any:
@@ -72,11 +107,10 @@ def _follow(response: Any, call: WireCall, decoded: bool) -> Any:
         headers = {name.lower(): value for name, value in response.headers.items()}
         call.answered(response.status, headers, decoded)
         if (body := getattr(response, "_body", None)) is not None:
-            call.chunk(bytes(body))  # somebody below has read it: a recorder
-            call.finish(complete=True)
+            call.came(bytes(body))  # somebody below has read it: a recorder
         else:
             setattr(response, _CALL, call)
-            response.content = _tee(response.content, call)
+            response.content = _tee(response.content, call, weakref.ref(response) if call.watched else None)
     except Exception as error:
         warn_once("follow an answer", error)
     return response
@@ -101,6 +135,7 @@ class _Tee:
     __slots__ = ()
     _tokprof_reader: Any
     _tokprof_call: WireCall
+    _tokprof_answer: Any
 
     def __getattribute__(self, name: str) -> Any:
         if name in _OWN:
@@ -124,9 +159,22 @@ class _Tee:
 
     def _note(self, data: bytes) -> None:
         if data:
-            self._tokprof_call.chunk(data)
+            try:
+                self._tokprof_call.chunk(data)
+            except BaseException:
+                self._cut()
+                raise
         if self._tokprof_reader.at_eof():
             self._tokprof_call.finish(complete=True)
+
+    def _cut(self) -> None:
+        """Close the connection of a stream that was stopped."""
+        answer = None if self._tokprof_answer is None else self._tokprof_answer()
+        if answer is not None and self._tokprof_call.stopped:
+            answer.close()
+
+    def __del__(self) -> None:
+        self._tokprof_call.finish(complete=False)
 
     async def read(self, n: int = -1) -> Any:
         return await self._noted(self._tokprof_reader.read(n))
@@ -164,18 +212,19 @@ class _Tee:
         return _until(self.readchunk, (b"", False))
 
 
-_SLOTS = ("_tokprof_reader", "_tokprof_call")
+_SLOTS = ("_tokprof_reader", "_tokprof_call", "_tokprof_answer")
 _OWN = frozenset(_Tee.__dict__).union(_SLOTS) - {"__class__", "__doc__", "__module__", "__dict__", "__slots__"}
 _tees: dict[type, type] = {}
 
 
-def _tee(reader: Any, call: WireCall) -> Any:
+def _tee(reader: Any, call: WireCall, answer: Any) -> Any:
     kind = type(reader)
     if kind not in _tees:
         _tees[kind] = type(kind.__name__, (_Tee, kind), {"__slots__": _SLOTS, "__module__": kind.__module__})
     tee: Any = object.__new__(_tees[kind])
     object.__setattr__(tee, "_tokprof_reader", reader)
     object.__setattr__(tee, "_tokprof_call", call)
+    object.__setattr__(tee, "_tokprof_answer", answer)
     return tee
 
 

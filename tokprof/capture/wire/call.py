@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from tokprof.allowance.exceeded import BudgetExceeded
 from tokprof.capture.content import keep
+from tokprof.capture.wire import replay
+from tokprof.capture.wire.beside import beside
+from tokprof.capture.wire.guarded import Guarded, for_books, names
 from tokprof.capture.wire.include_usage import ask
-from tokprof.meter import headers
+from tokprof.capture.wire.row import fill, outcome
+from tokprof.capture.wire.unsent import unsent
+from tokprof.meter import drafts, headers
 from tokprof.meter.reader import COUNTS, may_be_call, read
 from tokprof.processors import chain, process
-from tokprof.recorder import Recording, clock, current, describe, new_id, new_span, status_of, warn_once
-from tokprof.span import Exchange, Reading, Span
+from tokprof.recorder import (
+    Recording,
+    clock,
+    current,
+    describe,
+    new_span,
+    notice,
+    status_of,
+    warn_once,
+    watchers,
+)
+from tokprof.span import Answer, Exchange, Span
 
 in_wire: ContextVar[tuple[str, str, str] | None] = ContextVar("tokprof_in_wire", default=None)
 """Method, host and path of the request that a hooked transport is sending.
@@ -25,31 +39,7 @@ A transport below it that sends the same (aiohttp under httpx) must not count ag
 instance of an app in this process that is asked through ``httpx.ASGITransport`` and asks a model.
 """
 
-_Text = TypeVar("_Text", str, str | None)
 _READ = "read the answer of a model"
-_NO_CONNECTION = frozenset(
-    [
-        "ConnectError",
-        "ConnectTimeout",
-        "ConnectTimeoutError",
-        "PoolTimeout",
-        "UnsupportedProtocol",
-        "InvalidURL",
-        "ProxyError",
-        "gaierror",
-        "NewConnectionError",
-        "NameResolutionError",
-        "EndpointConnectionError",
-        "ConnectionRefusedError",
-        "ClientConnectorError",
-        "ClientConnectorDNSError",
-        "ClientConnectorSSLError",
-        "ClientConnectorCertificateError",
-        "ClientProxyConnectionError",
-    ]
-)
-"""Types of errors, in all the HTTP libraries, after which nothing has been sent."""
-
 _TELLING = (*(name for name, _ in COUNTS), *headers.NAMES)
 WANTED = frozenset(("content-type", "content-encoding", *_TELLING))
 """Headers of an answer that `WireCall.answered` looks at."""
@@ -76,12 +66,15 @@ class WireCall:
     __slots__ = (
         "_again",
         "_arrivals",
+        "_asked",
         "_done",
         "_error",
+        "_guarded",
         "_lock",
         "_recorded",
         "_recording",
         "_retry",
+        "_rows",
         "_settled",
         "_settling",
         "_span",
@@ -90,12 +83,18 @@ class WireCall:
         "asks",
         "exchange",
         "hides",
+        "stopped",
+        "stored",
     )
 
     def __init__(self, recording: Recording, span: Span, exchange: Exchange, retry: str | None):
         self.exchange = exchange
         self.asks = recording.request_usage
         self.hides = False
+        self.stored: Answer | None = None
+        self.stopped = False
+        self._guarded: Guarded | None = None
+        self._asked: replay.Asked | None = None
         self._recording = recording
         self._span = span
         self._retry = retry
@@ -106,6 +105,7 @@ class WireCall:
         self._settling = False
         self._settled = False
         self._again = False
+        self._rows: list[Span] = []  # for alerts
         self._error: tuple[str, str] | None = None  # status and text: the error itself keeps the user's frames alive
         self._lock = threading.RLock()
         self._token: Token[tuple[str, str, str] | None]
@@ -142,9 +142,38 @@ class WireCall:
         exchange.content_type = told.get("content-type", "").lower()
         exchange.content_encoding = "" if decoded else told.get("content-encoding", "").lower()
         exchange.headers = {name: value for name in _TELLING if (value := told.get(name)) is not None}
-        exchange.cached = cached
+        exchange.cached = cached or self.stored is not None
+        if self._asked is not None:
+            self._asked.answered(told)
         if exchange.content_type.startswith(_NO_TEXT):
             exchange.chunks = _NotKept()
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """Headers of the answer that `answered` looks at."""
+        return WANTED if self._asked is None else WANTED | replay.HEADERS
+
+    def recall(self, query: str, headers: Mapping[str, str], asks: bool) -> None:
+        """Look for a recorded answer, which then is `stored`; see `begin`."""
+        try:
+            body = (self.with_usage(headers) if asks and self.asks else None) or self.exchange.request
+            self._asked = replay.ask(self._recording.cache, self.exchange, query, headers, body)
+            self.stored = None if self._asked is None else self._asked.stored
+        except Exception as error:
+            warn_once("look into the replay cache", error)
+
+    def send_after_all(self, error: Exception) -> None:
+        """Do without the `stored` answer, which cannot be given; the call is then one like any.
+
+        Raises
+        ------
+        BudgetExceeded
+            Where it does not fit into a budget.
+        """
+        self.stored = None
+        warn_once("answer from the replay cache", error)
+        if self._recording.guards:
+            self.admit()
 
     def with_usage(self, headers: Mapping[str, str]) -> bytes | None:
         """Give the body that asks for usage as well, where the user wants that (`asks`) and the request does not.
@@ -160,11 +189,66 @@ class WireCall:
         """Note that a part of the body went by."""
         self.exchange.chunks.append(data)
         self._arrivals.append(clock())
+        if self._guarded is not None and self._guarded.watches:
+            self._watch(data)
+
+    def came(self, data: bytes) -> None:
+        """Note that the body is there, all of it: nothing of it can be stopped any more."""
+        if self._guarded is not None:
+            self._guarded.watches = False
+        self.chunk(data)
+        self.finish(complete=True)
+
+    @property
+    def watched(self) -> bool:
+        """Whether a budget may stop the stream."""
+        return self._guarded is not None and self._guarded.watches
 
     @property
     def parts(self) -> tuple[Callable[[bytes], None], Callable[[int], None]]:
         """Where `chunk` keeps a part and the time of its arrival: for transports with many, at half its price."""
+        if self.watched:
+            return self.chunk, _no_time
         return self.exchange.chunks.append, self._arrivals.append
+
+    def admit(self, request: bytes | None = None) -> None:
+        """Reserve what the call may spend in the budgets around it; see `tokprof.allowance.guard`.
+
+        Parameters
+        ----------
+        request : bytes, optional
+            Body as JSON, where the exchange has it in another form.
+
+        Raises
+        ------
+        BudgetExceeded
+            Where it does not fit. The attempt is recorded.
+        """
+        guarded = Guarded(self._recording, self._span, self.exchange)
+        try:
+            if self.stored is None:
+                guarded.admit(request)
+        except Exception as error:
+            warn_once("keep the books of a budget", error)
+        except BaseException as error:  # an interrupt, too: nothing was sent
+            self._guarded = None if isinstance(error, BudgetExceeded) else guarded
+            self._span.sent = False
+            self._error = status_of(error), describe(error)
+            self._end()
+            raise
+        self._guarded = guarded
+
+    def _watch(self, data: bytes) -> None:
+        """End the call where a budget stops its stream; the transport then closes the connection."""
+        if self._guarded is None or self._done:
+            return
+        try:
+            self._guarded.feed(data)
+        except BudgetExceeded as error:
+            self.stopped = True
+            self._error = "partial", describe(error)
+            self._end()
+            raise
 
     def finish(self, complete: bool) -> None:
         """Close the call: the body was read to its end, or the program let go of it."""
@@ -191,7 +275,7 @@ class WireCall:
 
     def unsent(self, error: BaseException) -> bool:
         """Whether `error` says that no model has seen the request."""
-        return _unsent(error)
+        return unsent(error)
 
     def flush(self) -> None:
         """Record what has gone by so far, because the recording ends; the call may go on."""
@@ -206,9 +290,13 @@ class WireCall:
         span.closed = max(clock(), span.opened)
         self._done = True
         size = len(exchange.request or b"") + sum(map(len, exchange.chunks))
-        if chain or not recording.put_off(self, size):
+        at_once = chain or watchers or self._asked is not None or recording.guards
+        if at_once or not recording.put_off(self, size):
             self._record()
         recording.pending.pop(span.id, None)  # not before: a recording that ends now must find the call here or there
+        if watchers:
+            rows, self._rows = self._rows, []
+            notice(recording, rows, True)
 
     def _record(self) -> None:
         try:
@@ -226,6 +314,11 @@ class WireCall:
                     self._settling = False
         except Exception as error:
             warn_once(_READ, error)
+            if self._guarded is not None and self._done and not self._settled:
+                self._settled = True
+                self._guarded.give_up()
+        if self._guarded is not None and (self._settled or self._whole):  # without the lock: it may call the user
+            self._guarded.pay()
 
     def _settle(self) -> None:
         if self._settled:
@@ -246,17 +339,21 @@ class WireCall:
         reading = read(exchange)
         if reading is None:
             return
+        if done and self._asked is not None and self._error is None:
+            self._asked.keep(exchange, reading)
         whole = reading.stream and reading.finish_reason is not None and self._error is None and bool(self._arrivals)
         if whole and (not done or self._whole == len(self._arrivals)):
             # some SDKs read the last event of a stream, and neither its end nor close it until much later
             span.closed, late = self._arrivals[-1], span.late
             self._whole = len(self._arrivals)
-        self._fill(reading, done or whole)
+        fill(span, exchange, reading, self._arrivals)
+        span.status, span.error = outcome(exchange, reading, self._error, done or whole)
         span.late = span.late or late
         self._count_attempt(done)
         if recording.capture != "none":
             span.content = keep(exchange, recording.capture)
-        more = [_beside(span, run) for run in reading.more] if done else []
+        more = [beside(span, run) for run in reading.more] if done else []
+        known = [names(row) for row in (span, *more)] if chain and self._guarded is not None else []
         kept = not chain or process(recording, span, done)
         if self._recorded:
             recording.changed()
@@ -266,45 +363,14 @@ class WireCall:
         for run in more:
             if not chain or process(recording, run):
                 recording.add(run)
+        if done and watchers:
+            self._rows = [span, *more]
+            drafts.settle(self._rows)
+        if self._guarded is not None:
+            rows = [span, *more]
+            self._guarded.rows = list(map(for_books, rows, known)) if known else rows
         if span.draft is not None:
             recording.drafted(span)
-
-    def _fill(self, reading: Reading, done: bool) -> None:
-        span, exchange = self._span, self.exchange
-        span.status, span.error = self._outcome(reading, done)
-        span.kind = reading.kind
-        span.operation = reading.operation
-        span.provider = reading.provider
-        span.model = _one(reading.model)
-        span.request_model = _one(reading.request_model)
-        span.name = _one(f"{reading.operation} {reading.request_model or reading.model or ''}".rstrip())
-        span.host = _one(exchange.host)
-        span.http_status = exchange.http_status
-        span.stream = reading.stream
-        span.finish_reason = _one(reading.finish_reason)
-        span.service_tier = _one(reading.service_tier)
-        span.usage = reading.usage
-        span.source = reading.source
-        span.usage_raw = reading.usage_raw
-        span.draft = reading.draft if span.sent else None
-        if reading.cost is not None:
-            span.cost, span.cost_source = reading.cost, reading.cost_source
-        if reading.stream and self._arrivals:
-            index = reading.first_token_at
-            if index is not None:
-                span.first_token = self._arrivals[min(index, len(self._arrivals) - 1)]
-
-    def _outcome(self, reading: Reading, done: bool) -> tuple[str, str | None]:
-        if done and self._error is not None:
-            return self._error
-        if reading.error is not None:
-            return "error", reading.error
-        if (self.exchange.http_status or 0) >= 400:
-            return "error", f"HTTP {self.exchange.http_status}"
-        if not done:
-            return "open", None
-        cut = not self.exchange.complete and reading.source in ("missing", "partial") and reading.finish_reason is None
-        return ("partial" if cut else "ok"), None
 
     def _count_attempt(self, done: bool) -> None:
         """1 for a first try; SDKs count their retries in a header, others repeat the failed request."""
@@ -312,7 +378,7 @@ class WireCall:
         if self._retry is not None and self._retry.isdigit():
             span.attempt = int(self._retry) + 1
             return
-        failed = done and span.status == "error"
+        failed = done and span.status == "error" and span.error != BudgetExceeded.__name__
         attempt = span.attempt if self._recorded and span.attempt else 1
         if exchange.request is not None and (failed or tries):  # nobody can tell requests with streamed bodies apart
             key = (exchange.host, exchange.path, hash(exchange.request))
@@ -325,46 +391,8 @@ class WireCall:
         span.attempt = attempt
 
 
-def _beside(span: Span, run: Reading) -> Span:
-    """Make the row of a run that was billed beside the one that answered; when it ran is not told."""
-    ended = span.closed or span.opened
-    return replace(
-        span,
-        id=new_id(),
-        name=_one(f"{run.operation} {run.model or ''}".rstrip()),
-        operation=run.operation,
-        model=_one(run.model),
-        request_model=_one(run.request_model),
-        start=span.start + ended - span.opened,
-        opened=ended,
-        first_token=None,
-        attempt=None,
-        finish_reason=None,
-        usage=run.usage,
-        source=run.source,
-        usage_raw=run.usage_raw,
-        cost=None,
-        cost_source=None,
-        draft=None,
-        content=None,
-    )
-
-
-def _unsent(error: BaseException) -> bool:
-    """Whether the error says that there was no connection to send a request by."""
-    seen: list[Any] = [error]
-    for cause in seen:
-        if type(cause).__name__ in _NO_CONNECTION:
-            return True
-        if len(seen) < 16:
-            causes = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args[:1])
-            seen += [one for one in causes if isinstance(one, BaseException) and one not in seen]
-    return False
-
-
-def _one(text: _Text) -> _Text:
-    """Keep equal strings of many calls once: a third of what a call leaves in memory."""
-    return sys.intern(text) if type(text) is str else text
+def _no_time(_at: int) -> None:
+    """Take no note of a time that is known already."""
 
 
 def _same(outer: tuple[str, str, str], inner: tuple[str, str, str]) -> bool:
@@ -386,6 +414,8 @@ def begin(
     headers: Mapping[str, str],
     request: bytes | None,
     make: type[_Call] = WireCall,  # type: ignore[assignment]
+    query: str | None = None,
+    asks: bool = False,
 ) -> _Call | None:
     """Open a call, if a recording wants it and the request can be one.
 
@@ -401,10 +431,20 @@ def begin(
     request : bytes or None
         Body, where it is at hand without reading a stream.
     make : type of WireCall
+    query : str, optional
+        Of the address; without it no cache is asked for an answer. A transport that gives it answers the program
+        itself where the call comes back with one `stored`.
+    asks : bool
+        Whether the transport asks for usage where a call `asks`.
 
     Returns
     -------
     WireCall or None
+
+    Raises
+    ------
+    BudgetExceeded
+        Where it does not fit into a budget.
     """
     outer = in_wire.get()
     if outer is not None and _same(outer, (method, host, path)):
@@ -418,7 +458,12 @@ def begin(
             return None
         recording, parent = scope
         exchange = Exchange(method, host, path, request, request_type)
-        return make(recording, new_span(path, "llm", parent), exchange, headers.get("x-stainless-retry-count"))
+        call = make(recording, new_span(path, "llm", parent), exchange, headers.get("x-stainless-retry-count"))
+        if recording.cache is not None and query is not None:
+            call.recall(query, headers, asks)
     except Exception as error:
         warn_once("record a request", error)
         return None
+    if recording.guards:
+        call.admit()
+    return call

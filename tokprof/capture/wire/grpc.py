@@ -145,6 +145,24 @@ class _Rpc(WireCall):
         then(answer)
         return answer
 
+    # budgets
+
+    def admit(self, request: bytes | None = None) -> None:
+        """Reserve what the call may spend, when its message is known; see `WireCall.admit`.
+
+        Its stream is not watched: the messages are read in a thread of grpc's own, where nothing may be raised.
+        """
+        if request is not None:
+            super().admit(request)
+            if self._guarded is not None:
+                self._guarded.watches = False
+
+    def ask_leave(self) -> None:
+        """Reserve what the call may spend, now that its message is known."""
+        if self._recording.guards:
+            exchange = self.exchange
+            self.admit(_json(self.request_kind, exchange.request, exchange.path.startswith("/google.")))
+
     # the end of a call
 
     def follow(self, started: Any) -> None:
@@ -284,6 +302,7 @@ class _Asking:
             call.sent = True
             call.exchange.request = data
             call.request_kind = kind_of(message)
+            call.ask_leave()
         return data
 
 

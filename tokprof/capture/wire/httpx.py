@@ -7,12 +7,14 @@ redirects one by one, and works for mounted, custom and mock transports and for 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from tokprof.capture import patch
 from tokprof.capture.wire.call import WANTED, WireCall, begin
 from tokprof.capture.wire.include_usage import Hide
+from tokprof.capture.wire.replay import Instead
 from tokprof.recorder import clock, current, warn_once
 
 _METHOD = "_send_single_request"
@@ -21,8 +23,8 @@ _WANTED = frozenset(name.encode() for name in WANTED)
 
 def install(module: ModuleType) -> None:
     """Hook ``Client`` and ``AsyncClient`` of `module`."""
-    patch.wrap(module.Client, _METHOD, _sync_hook)
-    patch.wrap(module.AsyncClient, _METHOD, _async_hook)
+    patch.wrap(module.Client, _METHOD, partial(_sync_hook, module))
+    patch.wrap(module.AsyncClient, _METHOD, partial(_async_hook, module))
 
 
 def uninstall(module: ModuleType) -> None:
@@ -31,25 +33,27 @@ def uninstall(module: ModuleType) -> None:
     patch.unwrap(module.AsyncClient, _METHOD)
 
 
-def _sync_hook(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _sync_hook(module: ModuleType, original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def send(client: Any, request: Any) -> Any:
         if current() is None or (call := _begin(request)) is None:
             return original(client, request)
         sent = _asking(request, call) if call.asks else request
+        sender = client if call.stored is None else _replaying(module, client, call)
         with call:
-            response = original(client, sent)
+            response = original(sender, sent)
         return _follow(response, call, _SyncTee, request)
 
     return send
 
 
-def _async_hook(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _async_hook(module: ModuleType, original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     async def send(client: Any, request: Any) -> Any:
         if current() is None or (call := _begin(request)) is None:
             return await original(client, request)
         sent = _asking(request, call) if call.asks else request
+        sender = client if call.stored is None else _replaying(module, client, call)
         with call:
-            response = await original(client, sent)
+            response = await original(sender, sent)
         return _follow(response, call, _AsyncTee, request)
 
     return send
@@ -60,11 +64,60 @@ def _begin(request: Any) -> WireCall | None:
         url = request.url
         host = url.host if url.port is None else f"{url.host}:{url.port}"
         body = getattr(request, "_content", None)  # absent for a body that is a stream, which must not be read here
-        path = url.raw_path.partition(b"?")[0].decode("ascii", "replace")
-        return begin(request.method, host, path, request.headers, body)
+        path, _, query = url.raw_path.decode("ascii", "replace").partition("?")
+        return begin(request.method, host, path, request.headers, body, query=query, asks=True)
     except Exception as error:
         warn_once("look at a request", error)
         return None
+
+
+def _replaying(module: ModuleType, client: Any, call: WireCall) -> Any:
+    """Give the client as one whose every transport has the stored answer."""
+    stored = call.stored
+    if stored is None:
+        return client
+    try:
+        response = module.Response(stored.status, headers=list(stored.headers), stream=_replay(module, stored.chunks))
+        return Instead(client, _transport_for_url=lambda _url: _Replay(response))
+    except Exception as error:
+        call.send_after_all(error)
+        return client
+
+
+class _Replay:
+    """A transport that has an answer already."""
+
+    def __init__(self, response: Any):
+        self._response = response
+
+    def handle_request(self, _request: Any) -> Any:
+        return self._response
+
+    async def handle_async_request(self, _request: Any) -> Any:
+        return self._response
+
+
+def _replay(module: ModuleType, chunks: tuple[bytes, ...]) -> Any:
+    """Give a body that comes in the pieces in which it came, for sync and async clients."""
+    kind = _streams.get(module)
+    if kind is None:
+        methods = {"__iter__": _sync_chunks, "__aiter__": _async_chunks}
+        kind = _streams[module] = type("Replay", (module.SyncByteStream, module.AsyncByteStream), methods)
+    stream = kind()
+    stream.chunks = chunks
+    return stream
+
+
+_streams: dict[ModuleType, type[Any]] = {}
+
+
+def _sync_chunks(stream: Any) -> Iterator[bytes]:
+    yield from stream.chunks
+
+
+async def _async_chunks(stream: Any) -> AsyncIterator[bytes]:
+    for chunk in stream.chunks:
+        yield chunk
 
 
 def _asking(request: Any, call: WireCall) -> Any:
@@ -86,10 +139,11 @@ def _follow(response: Any, call: WireCall, tee: type[_SyncTee] | type[_AsyncTee]
     try:
         if call.hides:
             response.request = request
+        wanted = _WANTED if call.wanted is WANTED else {name.encode() for name in call.wanted}
         told = {
             name.decode("latin-1"): value.decode("latin-1")
             for key, value in response.headers.raw
-            if (name := key.lower()) in _WANTED
+            if (name := key.lower()) in wanted
         }
         kept = response.extensions
         cached = bool(kept.get("hishel_from_cache") or kept.get("from_cache"))
@@ -97,8 +151,7 @@ def _follow(response: Any, call: WireCall, tee: type[_SyncTee] | type[_AsyncTee]
         bound = response.stream
         if hasattr(response, "_content") or not hasattr(bound, "_stream"):
             call.exchange.content_encoding = ""  # the response came with its body, decoded (mocks): no stream is read
-            call.chunk(response.content)
-            call.finish(complete=True)
+            call.came(response.content)
             if call.hides:
                 hide = Hide()
                 response._content = hide.feed(response.content) + hide.flush()
@@ -136,8 +189,13 @@ class _SyncTee:
             raise
         except BaseException as error:
             call.fail(error)
+            if call.stopped:
+                self._stream.close()
             raise
         call.finish(complete=True)
+
+    def __del__(self) -> None:
+        self._call.finish(complete=False)
 
     def close(self) -> None:
         try:
@@ -173,8 +231,13 @@ class _AsyncTee:
             raise
         except BaseException as error:
             call.fail(error)
+            if call.stopped:
+                await self._stream.aclose()
             raise
         call.finish(complete=True)
+
+    def __del__(self) -> None:
+        self._call.finish(complete=False)
 
     async def aclose(self) -> None:
         try:

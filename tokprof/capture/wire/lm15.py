@@ -6,6 +6,7 @@ whose connection is let go of by its ``_release``.
 
 from __future__ import annotations
 
+from functools import partial
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,8 +18,8 @@ from tokprof.recorder import current, warn_once
 
 def install(module: ModuleType) -> None:
     """Hook both transports of ``lm15.transports``."""
-    patch.wrap(module.StdlibTransport, "stream", _sync_hook)
-    patch.wrap(module.StdlibAsyncTransport, "_do_stream", _async_hook)
+    patch.wrap(module.StdlibTransport, "stream", partial(_sync_hook, module))
+    patch.wrap(module.StdlibAsyncTransport, "_do_stream", partial(_async_hook, module))
 
 
 def uninstall(module: ModuleType) -> None:
@@ -27,23 +28,25 @@ def uninstall(module: ModuleType) -> None:
     patch.unwrap(module.StdlibAsyncTransport, "_do_stream")
 
 
-def _sync_hook(original: Any) -> Any:
+def _sync_hook(module: ModuleType, original: Any) -> Any:
     def stream(transport: Any, request: Any) -> Any:
         if current() is None or (call := _begin(request)) is None:
             return original(transport, request)
+        answer = _answer(module, "TransportResponse", call, _Replay)
         with call:
-            response = original(transport, request)
+            response = original(transport, request) if answer is None else answer
         return _follow(response, call, _SyncTee, _released)
 
     return stream
 
 
-def _async_hook(original: Any) -> Any:
+def _async_hook(module: ModuleType, original: Any) -> Any:
     async def stream(transport: Any, request: Any) -> Any:
         if current() is None or (call := _begin(request)) is None:
             return await original(transport, request)
+        answer = _answer(module, "AsyncTransportResponse", call, _AsyncReplay)
         with call:
-            response = await original(transport, request)
+            response = await original(transport, request) if answer is None else answer
         return _follow(response, call, _AsyncTee, _released_async)
 
     return stream
@@ -54,10 +57,52 @@ def _begin(request: Any) -> WireCall | None:
         url = urlsplit(request.url)
         headers = {name.lower(): value for name, value in request.headers}
         body = request.body if isinstance(request.body, bytes) else None
-        return begin(request.method, url.netloc.rpartition("@")[2], url.path, headers, body)
+        return begin(request.method, url.netloc.rpartition("@")[2], url.path, headers, body, query=url.query)
     except Exception as error:
         warn_once("look at a request", error)
         return None
+
+
+def _answer(module: ModuleType, name: str, call: WireCall, replay: Any) -> Any:
+    """Give the stored answer of a call as the library's own; None where there is none, or that fails."""
+    if (stored := call.stored) is None:
+        return None
+    try:
+        chunks = replay(stored.chunks)
+        same: dict[str, Any] = {"headers": list(stored.headers), "http_version": "HTTP/1.1"}
+        return getattr(module, name)(status=stored.status, reason="OK", **same, chunks=chunks, release=chunks.release)
+    except Exception as error:
+        call.send_after_all(error)
+        return None
+
+
+class _Replay:
+    """Chunks that are here already."""
+
+    def __init__(self, chunks: tuple[bytes, ...]):
+        self._chunks = iter(chunks)
+
+    def __iter__(self) -> _Replay:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+    def release(self, body_consumed: bool) -> None:
+        """There is no connection to let go of."""
+
+
+class _AsyncReplay(_Replay):
+    def __aiter__(self) -> _AsyncReplay:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for chunk in self._chunks:
+            return chunk
+        raise StopAsyncIteration
+
+    async def release(self, body_consumed: bool) -> None:  # type: ignore[override]
+        """There is no connection to let go of."""
 
 
 def _follow(response: Any, call: WireCall, tee: type[_Tee], released: Any) -> Any:

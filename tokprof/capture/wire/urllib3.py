@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
 from tokprof.capture.wire.call import WireCall, begin
+from tokprof.capture.wire.replay import message
 from tokprof.recorder import warn_once
 
 _NOTE = "_tokprof_note"
@@ -19,10 +21,39 @@ def begin_prepared(request: Any) -> WireCall | None:
         body = request.body.encode() if isinstance(request.body, str) else request.body
         known = bytes(body) if isinstance(body, bytes | bytearray) else None
         headers = {name.lower(): value for name, value in request.headers.items() if isinstance(value, str)}
-        return begin(request.method, url.netloc.rpartition("@")[2], url.path, headers, known)
+        return begin(request.method, url.netloc.rpartition("@")[2], url.path, headers, known, query=url.query)
     except Exception as error:
         warn_once("look at a request", error)
         return None
+
+
+def stored(call: WireCall) -> Any:
+    """Give the stored answer of a call as urllib3 gives one of a server; None where that fails."""
+    if call.stored is None:
+        return None
+    try:
+        from http.client import HTTPResponse
+
+        from urllib3 import HTTPResponse as Answer
+
+        received = HTTPResponse(_Received(b"".join(message(call.stored))), method="POST")  # type: ignore[arg-type]
+        received.begin()
+        told: dict[str, Any] = {"headers": dict(received.getheaders()), "status": received.status}
+        told |= {"reason": received.reason, "version": received.version, "original_response": received}
+        return Answer(received, preload_content=False, decode_content=False, **told)
+    except Exception as error:
+        call.send_after_all(error)
+        return None
+
+
+class _Received:
+    """A connection by which everything has come already."""
+
+    def __init__(self, data: bytes):
+        self._data = data
+
+    def makefile(self, _mode: str) -> BytesIO:
+        return BytesIO(self._data)
 
 
 def follow(response: Any, call: WireCall, consumed: bool, decoded: bool) -> Any:
@@ -31,8 +62,7 @@ def follow(response: Any, call: WireCall, consumed: bool, decoded: bool) -> Any:
         headers = {name.lower(): value for name, value in response.headers.items()}
         call.answered(response.status_code, headers, decoded)
         if consumed:
-            call.chunk(response.content)
-            call.finish(complete=True)
+            call.came(response.content)
         else:
             follow_raw(response.raw, call, counted=not headers.get("content-encoding"))
     except Exception as error:
@@ -67,6 +97,9 @@ class _Note:
         self.counted = counted
         self.inside = False
 
+    def __del__(self) -> None:
+        self.call.finish(complete=False)
+
 
 def _read(original: Any) -> Any:
     def read(raw: Any, amt: int | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -84,7 +117,7 @@ def _read(original: Any) -> Any:
         if amt == 0:
             return data
         if data:
-            note.call.chunk(bytes(data))
+            _noted(raw, note, data)
         whole = amt is None or amt < 0 or not data
         if whole or (note.counted and getattr(raw, "length_remaining", None) == 0):
             note.call.finish(complete=True)
@@ -109,7 +142,7 @@ def _stream(original: Any) -> Any:
                     break
                 finally:
                     note.inside = False
-                note.call.chunk(bytes(data))
+                _noted(raw, note, data)
                 yield data
         except GeneratorExit:
             note.call.finish(complete=False)
@@ -120,6 +153,15 @@ def _stream(original: Any) -> Any:
         note.call.finish(complete=True)
 
     return stream
+
+
+def _noted(raw: Any, note: _Note, data: Any) -> None:
+    try:
+        note.call.chunk(bytes(data))
+    except BaseException:
+        if note.call.stopped:
+            raw.close()
+        raise
 
 
 def _close(original: Any) -> Any:
