@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -15,7 +13,7 @@ from tokprof.allowance.terms import Terms, terms
 from tokprof.profile import Profile, in_kernel
 from tokprof.recorder import Recording, own
 from tokprof.span import Span
-from tokprof.steps import within_async_generator, within_coroutine, within_generator
+from tokprof.steps import inside
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -241,20 +239,7 @@ class Budget:
         def fresh(*_args: Any, **_kwargs: Any) -> Any:
             return Budget(agreed)
 
-        wrapper: Callable[..., Any]
-        if inspect.isasyncgenfunction(function):
-            wrapper = within_async_generator(function, fresh)
-        elif inspect.isgeneratorfunction(function):
-            wrapper = within_generator(function, fresh)
-        elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
-            wrapper = within_coroutine(function, fresh)
-        else:
-
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with Budget(agreed):
-                    return function(*args, **kwargs)
-
-        return functools.wraps(function)(wrapper)  # type: ignore[return-value]
+        return inside(function, fresh)
 
     def __repr__(self) -> str:
         from tokprof.allowance.exceeded import amount, figure

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import functools
-import inspect
 import math
 import os
 import threading
@@ -17,7 +15,7 @@ from tokprof.answers import File, Memory, Store, check
 from tokprof.layer import Layer
 from tokprof.recorder import Recording, own, warn_once
 from tokprof.span import Answer, Span
-from tokprof.steps import within_async_generator, within_coroutine, within_generator
+from tokprof.steps import inside
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -292,20 +290,7 @@ class cache:  # noqa: N801
         def scope(*_args: Any, **_kwargs: Any) -> Any:
             return cache(path, ttl=ttl, max_bytes=max_bytes, refresh=refresh)
 
-        wrapper: Callable[..., Any]
-        if inspect.isasyncgenfunction(function):
-            wrapper = within_async_generator(function, scope)
-        elif inspect.isgeneratorfunction(function):
-            wrapper = within_generator(function, scope)
-        elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
-            wrapper = within_coroutine(function, scope)
-        else:
-
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with scope():
-                    return function(*args, **kwargs)
-
-        return functools.wraps(function)(wrapper)  # type: ignore[return-value]
+        return inside(function, scope)
 
     def __repr__(self) -> str:
         return f"<cache {self._terms.path or 'in memory'}: {self.hits:,} hits, {self.misses:,} misses>"

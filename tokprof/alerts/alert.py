@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 import threading
@@ -30,7 +29,7 @@ from tokprof.allowance.exceeded import BudgetExceeded, place
 from tokprof.layer import Layer
 from tokprof.recorder import Recording, warn_once, watchers
 from tokprof.span import Span
-from tokprof.steps import within_async_generator, within_coroutine, within_generator
+from tokprof.steps import inside
 from tokprof.views.markup import unmathed
 from tokprof.views.words import clean, count
 
@@ -251,20 +250,7 @@ class Alert:
             made.events, made._past = self.events, self._past
             return made
 
-        wrapper: Callable[..., Any]
-        if inspect.isasyncgenfunction(function):
-            wrapper = within_async_generator(function, fresh)
-        elif inspect.isgeneratorfunction(function):
-            wrapper = within_generator(function, fresh)
-        elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
-            wrapper = within_coroutine(function, fresh)
-        else:
-
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with fresh():
-                    return function(*args, **kwargs)
-
-        return functools.wraps(function)(wrapper)  # type: ignore[return-value]
+        return inside(function, fresh)
 
     def __repr__(self) -> str:
         return f"<Alert {self.name}: raised {count(len(self.events), 'time')}>"
