@@ -201,8 +201,12 @@ class Pending:
 
     def __init__(self, session: Session, progress: bool):
         self._session, self._progress = session, progress
+        self._begun = False
 
     def __await__(self) -> Generator[Any, None, Experiment]:
+        if self._begun:
+            raise RuntimeError(f"this {self._session.result.title} was awaited before; keep what `await` gives")
+        self._begun = True
         return _run_async(self._session, self._progress).__await__()
 
     def __repr__(self) -> str:

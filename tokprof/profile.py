@@ -147,7 +147,9 @@ class Profile(Views, Insight, Exports):
         Parameters
         ----------
         *keys : str
-            ``"model"``, ``"function"``, ``"agent"``, ``"tool"``, ``"cell", "line"``, ``"tag:user"``, ...
+            ``"model"``, ``"function"``, ``"agent"``, ``"tool"``, ``"span"`` (the innermost named step), ``"cell",
+            "line"`` (of the code), ``"tag:user"``, ...; of profiles that were joined, ``"profile"`` (or cell that was
+            run), ``"trace"`` and ``"session"``. See `tokprof.analysis.rollup.by`.
 
         Returns
         -------

@@ -21,13 +21,14 @@ from contextvars import ContextVar, Token
 from typing import Any, Literal
 
 from tokprof.contracts import Answers, Ended, Guard, Pending
-from tokprof.span import NO_FRAMES, Span
+from tokprof.span import NO_FRAMES, Origin, Span
 from tokprof.stack import Began, current_task, find_cells, snapshot
 
 _ids = itertools.count(secrets.randbits(62) | 1)
 _lock = threading.Lock()
 _open: list[Recording] = []
 _warned: set[str] = set()
+_session = secrets.token_hex(8)  # of this process and those that it forks
 _MANY = 1000  # spans without a row that wait to be summed up
 _BATCH, _HELD = 32, 4 * 1024 * 1024  # calls that wait to be read, and bytes of their bodies
 _PATIENCE = 10.0  # seconds to wait for another thread that reads them; a child process may wait for one that it has not
@@ -108,6 +109,7 @@ class Recording:
         self._folding = threading.RLock()
         find_cells()  # before it says where it stands
         self.root = new_span(name, kind, None)
+        self.root.origin = Origin(self.trace_id, _session)
         self.scope = (self, self.root)
         self._token: Token[Any] | None = None
 
@@ -127,6 +129,7 @@ class Recording:
             self.cache = self.cache or self.outer.cache
             if self.remote is None:
                 self.trace_id = self.outer.trace_id
+                self.root.origin = self.outer.root.origin
             self.guards = self.outer.guards
         if self.guard is not None:
             self.guards = (self.guard, *self.guards)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import chain
 from operator import attrgetter
@@ -83,6 +83,8 @@ _FIELDS = Usage.__slots__
 _told = attrgetter(*_FIELDS)
 _LONE = re.compile("[\ud800-\udfff]")
 _EXACT = 2**53  # from here on, not every whole number is a float
+_NAMES = {"usage_source": "source"}  # of fields, where they differ from those of columns
+_BLOCK = 1000
 _CODE = ("cell", "function", "file", "line")
 _COST_PARTS = ("cost", "cost_input", "cost_output", "cost_cache_read", "cost_cache_write")
 
@@ -113,6 +115,7 @@ class Table:
     costs: Floats
     cost_sources: list[str | None]
     now: int
+    _wholes: dict[str, Wholes] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -164,8 +167,12 @@ class Table:
         return found
 
     def whole(self, name: str) -> Wholes:
-        """A field of the spans that is a whole number, and known of each."""
-        return np.fromiter(map(attrgetter(name), self.spans), np.int64, len(self))
+        """A field of the spans that is a whole number, and known of each; kept, and not to be written to."""
+        if name not in self._wholes:
+            values = np.fromiter(map(attrgetter(name), self.spans), np.int64, len(self))
+            values.flags.writeable = False
+            self._wholes[name] = values
+        return self._wholes[name]
 
     def frame(self, columns: Iterable[str] = SCHEMA) -> pd.DataFrame:
         """Build the DataFrame, one row a span.
@@ -177,7 +184,8 @@ class Table:
         """
         import pandas as pd
 
-        made = _Columns(self)
+        columns = [*columns]
+        made = _Columns(self, columns)
         return pd.DataFrame({name: made.column(name) for name in columns}, index=range(len(self)), copy=False)
 
 
@@ -246,7 +254,7 @@ def _depth(span: Span) -> int:
 class _Columns:
     """Columns of a table as pandas takes them, made when they are asked for."""
 
-    def __init__(self, table: Table):
+    def __init__(self, table: Table, wanted: Sequence[str]):
         self.table = table
         self.made: dict[str, Any] = {}
         self.makers: dict[str, Callable[[], Any]] = {
@@ -257,7 +265,6 @@ class _Columns:
             "duration_s": table.durations,
             "ttft_s": self.first_token,
             "total_tokens": lambda: self.column("input_tokens") + self.column("output_tokens"),
-            "usage_source": lambda: self.field("source", _TEXT),
             "cost_source": lambda: _text(_objects(table.cost_sources, len(table))),
             "saved_tokens": self.saved_tokens,
             "saved_cost": self.saved_cost,
@@ -266,14 +273,18 @@ class _Columns:
             **{name: partial(self.code, name) for name in _CODE},
             **{name: partial(self.cost, part) for part, name in enumerate(_COST_PARTS)},
         }
+        self.fields = _fields(table.spans, [_NAMES.get(name, name) for name in wanted if name not in self.makers])
 
     def column(self, name: str) -> Any:
         if name not in self.made:
-            self.made[name] = self.makers[name]() if name in self.makers else self.field(name, SCHEMA[name])
+            make = self.makers.get(name)
+            self.made[name] = make() if make else _column(self.field(_NAMES.get(name, name)), SCHEMA[name])
         return self.made[name]
 
-    def field(self, name: str, dtype: str) -> Any:
-        return _column(_objects(map(attrgetter(name), self.table.spans), len(self.table)), dtype)
+    def field(self, name: str) -> Any:
+        if name not in self.fields:
+            self.fields |= _fields(self.table.spans, [name])
+        return self.fields[name]
 
     def tokens(self, name: str) -> Any:
         told = self.table.told(name)
@@ -286,7 +297,7 @@ class _Columns:
 
     @cached_property
     def hits(self) -> list[int]:
-        return np.flatnonzero(self.column("usage_source").to_numpy() == "cached").tolist()
+        return np.flatnonzero(self.field("source") == "cached").tolist()
 
     def saved_tokens(self) -> Any:
         saved = np.full(len(self.table), None, object)
@@ -310,7 +321,7 @@ class _Columns:
     def start(self) -> Any:
         import pandas as pd
 
-        return pd.DatetimeIndex(self.table.whole("start").view("datetime64[ns]")).tz_localize("UTC")
+        return pd.DatetimeIndex(self.table.whole("start").copy().view("datetime64[ns]")).tz_localize("UTC")
 
     def first_token(self) -> Any:
         seconds = np.full(len(self.table), np.nan)
@@ -331,7 +342,7 @@ class _Columns:
         """Which innermost frame each row has, and those frames: stacks are interned, and there are few."""
         import pandas as pd
 
-        stacks = [span.stack for span in self.table.spans]
+        stacks = self.field("stack")
         numbers = np.fromiter(map(id, stacks), np.int64, len(stacks))
         places, _ = pd.factorize(numbers)
         first = np.unique(places, return_index=True)[1].tolist()
@@ -355,6 +366,19 @@ def _above(span: Span) -> Span | None:
     while above is not None and not above.kept:
         above = above.parent
     return above
+
+
+def _fields(spans: Sequence[Span], names: Sequence[str]) -> dict[str, Any]:
+    """Fields of spans, an array of objects each: all fields of a few spans at a time, while they are in the cache."""
+    if not names:
+        return {}
+    read = attrgetter("id", *dict.fromkeys(names))  # of one name alone, it would give no tuple
+    columns = np.empty((len({*names}) + 1, len(spans)), object)
+    for begin in range(0, len(spans), _BLOCK):
+        block = spans[begin : begin + _BLOCK]
+        values = np.fromiter(chain.from_iterable(map(read, block)), object, len(block) * len(columns))
+        columns[:, begin : begin + len(block)] = values.reshape(len(block), len(columns)).T
+    return dict(zip(dict.fromkeys(names), columns[1:], strict=True))
 
 
 def _objects(values: Iterable[Any], count: int) -> Any:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import random
 import statistics
 import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +28,7 @@ from openai import AsyncOpenAI, OpenAI
 import tokprof
 from tokprof.capture.wire import install, uninstall
 from tokprof.recorder import Recording, clock, end_span, new_span
-from tokprof.span import Span, Usage
+from tokprof.span import Frame, Span, Stack, Usage
 
 STATIC = Path(tokprof.__file__).parent / "static"
 SHORT, LONG = "word " * 200, "word " * 8_000
@@ -265,6 +267,82 @@ def call(parent: Span, index: int) -> Span:
     return span
 
 
+MODELS = (
+    *(("openai", name) for name in ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-5-mini")),
+    *(("anthropic", name) for name in ("claude-sonnet-4-5", "claude-haiku-4-5")),
+    *(("gcp.gemini", name) for name in ("gemini-2.5-pro", "gemini-2.5-flash")),
+    (None, "a-model-of-your-own"),
+)
+
+
+class Program:
+    """A finished recording as a large program leaves it.
+
+    A fifth of the spans are steps, up to three inside each other; 200 functions, ten models, and trees eight deep. A
+    fifth of the steps run as tasks beside what comes next, and may go on after the step that began them. With
+    `distinct`, no two calls come from the same line.
+    """
+
+    def __init__(self, spans: int, distinct: bool = False):
+        self.draw, self.distinct = random.Random(1), distinct
+        self.recording = Recording("bench", "profile")
+        self.recording.open()
+        self.recording.close()
+        self.now = self.recording.root.opened
+        self.stacks: dict[tuple[int, ...], Stack] = {}
+        while len(self.recording.spans) < spans:
+            self.step(self.recording.root, (), spans)
+        self.recording.root.closed = self.now
+        self.recording.changed()
+
+    def stack(self, path: tuple[int, ...]) -> Stack:
+        known = self.stacks.get(path)
+        if known is None:
+            frames = [Frame("<module>", "main.ipynb", 1, 7)]
+            frames += [Frame(f"function_{at}", f"module_{at % 20}.py", at + 1, None) for at in path]
+            known = self.stacks[path] = Stack(frames)
+        return known
+
+    def add(self, name: str, kind: str, parent: Span, path: tuple[int, ...]) -> Span:
+        self.now += self.draw.randrange(1_000, 1_000_000)
+        if self.distinct:
+            path = (*path, 1_000 + len(self.recording.spans))
+        span = replace(new_span(name, kind, parent), start=self.recording.root.start + self.now, opened=self.now)
+        span.stack, span.task, span.status = self.stack(path), parent.task, "ok"
+        self.recording.add(span)
+        return span
+
+    def step(self, parent: Span, path: tuple[int, ...], most: int) -> None:
+        which = self.draw.randrange(4 if path else 50)  # what a function calls stands in its code
+        path = (*path, (7 * sum(path) + which) % 50 + 50 * len(path))
+        step = self.add(f"step {which}", ("agent", "tool", "task", "chain")[which % 4], parent, path)
+        began = self.now
+        if aside := self.draw.random() < 0.2:
+            step.task = f"Task-{which}"
+        for _ in range(self.draw.randrange(3, 8)):
+            if len(path) < 3 and self.draw.random() < 0.25 and len(self.recording.spans) < most:
+                self.step(step, path, most)
+            elif len(self.recording.spans) < most:
+                self.call(step, (*path, (7 * sum(path) + self.draw.randrange(3)) % 50 + 150))
+        step.closed = self.now
+        if aside:
+            self.now = began + (self.now - began) // 3
+
+    def call(self, step: Span, path: tuple[int, ...]) -> None:
+        provider, model = self.draw.choice(MODELS)
+        span = self.add(f"chat {model}", "llm", step, path)
+        span.operation, span.provider, span.model, span.request_model = "chat", provider, model, model
+        span.host, span.http_status, span.attempt, span.stream = "api.example.com", 200, 1, self.draw.random() < 0.5
+        span.finish_reason, span.source = "stop", "reported"
+        tokens = self.draw.randrange(100, 9_000), self.draw.randrange(900), self.draw.randrange(100)
+        span.usage = Usage(*tokens, cache_write_tokens=0, reasoning_tokens=0)
+        span.usage_raw = json.dumps({"input_tokens": tokens[0], "output_tokens": tokens[1]})
+        self.now += self.draw.randrange(1_000_000, 9_000_000)
+        span.closed = self.now
+        if span.stream:
+            span.first_token = span.opened + 500_000
+
+
 def memory(calls: int) -> float:
     """Bytes a call that went through the wire leaves behind."""
     client = httpx2.Client(transport=httpx2.MockTransport(handle))
@@ -293,6 +371,17 @@ def milliseconds(work: Callable[[], Any], times: int = 5) -> float:
         work()
         taken.append((time.perf_counter() - begin) * 1000)
     return min(taken)
+
+
+def median_of(work: Callable[[], Any], times: int = 5) -> float:
+    """Milliseconds."""
+    taken = []
+    for _ in range(times):
+        gc.collect()
+        begin = time.perf_counter()
+        work()
+        taken.append((time.perf_counter() - begin) * 1000)
+    return statistics.median(taken)
 
 
 LOAD = """
@@ -364,11 +453,8 @@ def main() -> None:
     print()
     wire = memory(20_000)
     line("memory, per call without content", wire, "bytes", 1024, "20,000 calls through httpx2")
-    recording = recording_of(100_000)
-    prof = tokprof.Profile(recording)
-    line("the table of 100,000 spans", milliseconds(lambda: fresh(recording).table, 2), "ms", None, "sorted and priced")
-    line("prof.df of 100,000 spans, from that table", milliseconds(lambda: prof.df, 3), "ms", 300)
-    line("prof.df of 100,000 spans, all of it", milliseconds(lambda: fresh(recording).df, 2), "ms", 300)
+    print()
+    large()
     small = recording_of(1_000)
     pieces = {
         "table": lambda: fresh(small).table,
@@ -385,6 +471,32 @@ def main() -> None:
     size = (STATIC / "flamegraph.js").stat().st_size / 1024
     line("flamegraph.js", size, "KB", 60, f"with {(STATIC / 'flamegraph.css').stat().st_size / 1024:.1f} KB of CSS")
     print(f"\n{sum(_met)} of {len(_met)} targets met, {time.perf_counter() - begin:.0f} s")
+
+
+QUESTIONS: dict[str, tuple[Callable[[tokprof.Profile], Any], float | None]] = {
+    "prof.df": (lambda prof: prof.df, 300),
+    "prof.tree()": (lambda prof: (prof._cache.pop("merged_tree", None), prof.tree()), 500),
+    "the tree in call order": (lambda prof: (prof._cache.pop("call_tree", None), prof.call_tree), 500),
+    'prof.by("model")': (lambda prof: prof.by("model"), 500),
+    'prof.by("function", "line")': (lambda prof: prof.by("function", "line"), 500),
+    "prof.critical_path()": (lambda prof: prof.critical_path(), 500),
+    'prof.critical_path("cost")': (lambda prof: prof.critical_path("cost"), 500),
+    "prof.slack()": (lambda prof: prof.slack(), 500),
+    "prof.levels()": (lambda prof: prof.levels(), 500),
+    "prof.to_otlp()": (lambda prof: prof.to_otlp(), 3_000),
+}
+"""What is asked of a profile of 100,000 spans, and milliseconds that it may take."""
+
+
+def large() -> None:
+    """100,000 spans: what a question takes once the table is there, and what the first one takes."""
+    recording = Program(100_000).recording
+    prof = tokprof.Profile(recording)
+    nodes = f"{len(prof.call_tree):,} nodes, {len(prof.merged_tree):,} merged"
+    line("100,000 spans: the table", median_of(lambda: fresh(recording).table), "ms", None, "linked, sorted and priced")
+    line("  prof.df, with the table", median_of(lambda: fresh(recording).df), "ms", 300)
+    for name, (ask, target) in QUESTIONS.items():
+        line(f"  {name}", median_of(lambda ask=ask: ask(prof)), "ms", target, nodes if "tree" in name else "")  # type: ignore[misc]
 
 
 def compare_decorated() -> Result:

@@ -247,7 +247,7 @@ def test_the_heatmap_stands_in_the_page(run: Callable[..., tokprof.Profile]) -> 
     assert cells(page)["all functions"] == ["1,000 → 500 ▼ 50%"] * 2
 
 
-def test_where_all_calls_go_through_one_function_agents_are_compared(clock: Any, frames: Callable[..., None]) -> None:
+def test_where_all_calls_go_through_one_function_steps_are_compared(clock: Any, frames: Callable[..., None]) -> None:
     def made(title: str, tokens: int) -> tokprof.Profile:
         with tokprof.profile(title) as prof:
             for agent in ("planner", "writer"):
@@ -257,4 +257,4 @@ def test_where_all_calls_go_through_one_function_agents_are_compared(clock: Any,
         return prof
 
     shown = compare(made("a", 100), made("b", 50))._repr_html_()
-    assert "by agent" in shown and "planner" in shown and "by function" not in shown
+    assert "by span" in shown and "planner" in shown and "by function" not in shown

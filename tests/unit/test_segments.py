@@ -252,8 +252,8 @@ def test_a_call_by_hand(clock: Any) -> None:
         send(clock, {"model": PRICED, "messages": then}, input_tokens=31, output_tokens=5, cache_read_tokens=10)
     found = prof.segments()
     assert found.columns.tolist() == [
-        "span_id", "name", "step", "function", "where", "position", "part", "label", "role", "characters", "estimated_tokens",
-        "tokens", "replayed_tokens", "new_tokens", "cached_tokens", "cost", "usage_source",
+        "span_id", "name", "step", "function", "where", "position", "part", "label", "role", "characters",
+        "estimated_tokens", "tokens", "replayed_tokens", "new_tokens", "cached_tokens", "cost", "usage_source",
     ]  # fmt: skip
     one, two = (found[found.span_id == each].set_index("position") for each in prof.calls.span_id)
     assert one.part.tolist() == ["system", "user", "frame"]

@@ -85,7 +85,7 @@ class Baseline:
     Attributes
     ----------
     usual : dict
-        By group (function and model, function, model) and figure.
+        By group (function and model, function, model) and figure, of those with enough calls.
     models : dict
         Of each function, how often each model.
     attempts, turns : dict
@@ -119,9 +119,8 @@ def anomalies(table: Table, baseline: Sequence[Table]) -> pd.DataFrame:
 
     known = learn(baseline)
     rows = []
-    calls = list(calls_of(table))
     ids = table.frame(["span_id"])["span_id"].to_numpy()
-    for call in calls:
+    for call in calls_of(table):
         # what a call cost follows from all else
         found = sorted(_unusual(call, known), key=lambda each: (each[0] == "cost", -each[3]))
         if found:
@@ -177,6 +176,8 @@ def learn(baseline: Sequence[Table]) -> Baseline:
             times, runs = known.turns.get(who, (0, 0))
             known.turns[who] = (max(times, turn), runs + 1)
     for key, each in values.items():
+        if len(each) < LEAST:
+            continue
         middle = float(np.median(each))
         spread = _SCALE * float(np.median(np.abs(np.array(each) - middle)))
         known.usual[key] = Usual(middle, max(spread, NARROWEST), len(each))
@@ -227,7 +228,7 @@ def _usual(call: Call, figure: str, known: Baseline) -> tuple[str, Usual] | None
         if swapped and group[0] == "who" and figure in ("time", "cost"):
             continue  # another model is another price and pace: that it is another one is said
         found = known.usual.get((group, figure))
-        if found is not None and found.calls >= LEAST and of:
+        if found is not None and of:
             return of, found
     return None
 

@@ -48,7 +48,7 @@ class Earlier:
             self._whole.add((_KEPT, named[1], (), b""))
 
     def share(self, piece: Piece) -> float:
-        """How much of a piece was sent before, from 0 to 1: all of it, or its beginning and end in one earlier piece."""
+        """How much of a piece was sent before, from 0 to 1: all of it, or beginning and end in an earlier one."""
         if key_of(piece) in self._whole:
             return 1.0
         if not _grows(piece):

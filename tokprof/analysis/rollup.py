@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokprof.analysis.books import COST, FIGURES, SPENT, TOKEN_NAMES, TOKENS, Evidence, books, refused
-from tokprof.span import TOKEN_FIELDS
+from tokprof.span import KINDS, TOKEN_FIELDS, Origin
 from tokprof.table import SCHEMA, Table, encodable
 
 if TYPE_CHECKING:
@@ -157,9 +157,23 @@ def by(table: Table, keys: Sequence[str | Sequence[str]]) -> pd.DataFrame:
     ----------
     table : Table
     keys : sequence of str
-        Columns of the span table, ``agent`` or ``tool`` (the innermost one around a call), ``cell:line`` (or file and
-        line), or ``tag:NAME``; a list or tuple of them counts as its parts. By ``model``, a call
-        that got no answer counts to the model it asked for.
+        Columns of the span table, ``tag:NAME``, or where a call stands; a list or tuple of them counts as its parts. By
+        ``model``, a call that got no answer counts to the model it asked for.
+
+        ``agent``, ``tool``
+            Name of the innermost one around a call.
+        ``span``
+            Name of the innermost named step around a call, whatever its kind; null directly in a cell or profile.
+        ``profile``
+            Name of the innermost profile or profiled cell around a call, for instance ``In[7]``. (The column ``cell``
+            tells which cell holds the line of code.)
+        ``trace``
+            OpenTelemetry's id of the trace. Profiles that were joined keep theirs.
+        ``session``
+            The tag ``session`` or ``session.id``; without one, the process that recorded the call: for a notebook, the
+            session of its kernel.
+        ``cell:line``
+            Place of the code, or file and line.
 
     Returns
     -------
@@ -247,9 +261,12 @@ def keyed(table: Table, keys: Sequence[str | Sequence[str]], rows: np.ndarray[An
         elif key == "cell:line":
             stacks = (table.spans[row].stack for row in rows.tolist())
             values[key] = encodable(stack[-1].where if stack else None for stack in stacks)
-        elif key in _PLACES:
-            around = _innermost(table, key)
+        elif key in _AROUND:
+            around = _innermost(table, *_AROUND[key])
             values[key] = encodable(around[row] for row in rows.tolist())
+        elif key in _PLACES:
+            origins = _from(table, key)
+            values[key] = encodable(origins[row] for row in rows.tolist())
         elif key == "model":
             spans = map(table.spans.__getitem__, rows.tolist())
             values[key] = encodable(span.model or span.request_model for span in spans)
@@ -267,7 +284,14 @@ _FIGURES = (
     "duration_s",
     "ttft_s",
 )
-_PLACES = ("agent", "tool", "cell:line")  # no columns: where a call stands
+_ROOTS = frozenset(("cell", "profile"))
+_AROUND: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "agent": (frozenset(("agent",)), frozenset()),
+    "tool": (frozenset(("tool",)), frozenset()),
+    "span": (frozenset(KINDS) - _ROOTS - {"llm", "embedding", "reranker"}, _ROOTS),
+    "profile": (_ROOTS, frozenset()),
+}
+_PLACES = (*_AROUND, "trace", "session", "cell:line")  # no columns: where a call stands
 _GROUPS = [*_PLACES, *(name for name in SCHEMA if name not in (*_FIGURES, "tags"))]
 _ORDER = [
     "calls",
@@ -285,12 +309,24 @@ _ORDER = [
 ]
 
 
-def _innermost(table: Table, kind: str) -> list[str | None]:
-    """Name of the innermost step of a kind at or around each row."""
+def _innermost(table: Table, kinds: frozenset[str], ends: frozenset[str]) -> list[str | None]:
+    """Name of the innermost step of some kinds at or around each row, up to the innermost of others."""
     found: list[str | None] = []
     for span, parent in zip(table.spans, table.parents.tolist(), strict=True):
-        found.append(span.name if span.kind == kind else found[parent] if parent >= 0 else None)
+        inherits = parent >= 0 and span.kind not in ends
+        found.append(span.name if span.kind in kinds else found[parent] if inherits else None)
     return found
+
+
+def _from(table: Table, key: str) -> list[str | None]:
+    """Trace or session of each row."""
+    origins: list[Origin | None] = []
+    for span, parent in zip(table.spans, table.parents.tolist(), strict=True):
+        origins.append(span.origin or (origins[parent] if parent >= 0 else None))
+    if key == "trace":
+        return [origin and f"{origin.trace_id:032x}" for origin in origins]
+    told = [tags.get("session", tags.get("session.id")) for tags in table.tags()]
+    return [origin.session if tag is None and origin else tag for tag, origin in zip(told, origins, strict=True)]
 
 
 def _names(keys: Sequence[str | Sequence[str]]) -> list[str]:

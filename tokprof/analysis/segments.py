@@ -97,8 +97,9 @@ def segments(table: Table) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row a part of a call, in order of the calls and as providers read a prompt. ``span_id``, ``name``,
-        ``step`` (the nearest named step around it), ``function``, ``where`` of the call; ``position`` from 0; ``part``, one of `tokprof.meter.pieces.PARTS`;
-        ``label`` and ``role`` as in `tokprof.meter.pieces.Piece`; ``characters`` (null of what is no text).
+        ``step`` (the nearest named step around it), ``function``, ``where`` of the call; ``position`` from 0;
+        ``part``, one of `tokprof.meter.pieces.PARTS`; ``label`` and ``role`` as in `tokprof.meter.pieces.Piece`;
+        ``characters`` (null of what is no text).
 
         ``estimated_tokens``: as counted, null of what text does not show. ``tokens``: these, scaled so that the parts
         of a call come to exactly its input: pictures and sound by what was told of them; of what is not known

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 from tokprof.export.texts import valid
 from tokprof.meter.prices import saved
-from tokprof.span import TOKEN_FIELDS
+from tokprof.span import TOKEN_FIELDS, Stack
 from tokprof.table import Table
 
 _FIELDS = (
     *("kind", "status", "error", "provider", "operation", "model", "request_model", "host", "http_status", "attempt"),
     *("finish_reason", "service_tier", "tokenizer"),
 )
+
+
+@lru_cache(4096)
+def _written(stack: Stack) -> str:
+    return " > ".join(map(repr, stack))
 
 
 def facts(table: Table, row: int, content: bool = False) -> dict[str, Any]:
@@ -36,7 +42,7 @@ def facts(table: Table, row: int, content: bool = False) -> dict[str, Any]:
     if span.unkept:
         told["calls"] = span.unkept
     if span.stack:
-        told["stack"] = " > ".join(repr(frame) for frame in span.stack)
+        told["stack"] = _written(span.stack)
     told |= {f"tag.{key}": value for key, value in (span.tags or {}).items()}
     if content:
         told |= span.content or {}

@@ -23,6 +23,7 @@ from tokprof.span import (
     TOKEN_FIELDS,
     CostSource,
     Frame,
+    Origin,
     Pinned,
     Span,
     Stack,
@@ -326,6 +327,7 @@ class _Row:
             saved_cost=None if saved is None else self.money("saved_cost", self.row.get("saved_cost")),
             tags=self.texts("tags"),
             content=self.texts("content"),
+            origin=self.origin(),
             **fields,
         )
         if span.closed is not None and span.closed < span.opened:
@@ -340,6 +342,14 @@ class _Row:
         if number not in self.stacks:
             raise _DamagedError(f"span {self.number} has a stack that is not in the file")
         return self.stacks[number]
+
+    def origin(self) -> Origin | None:
+        told = self.rest.get("origin")
+        if told is None:
+            return None
+        if not isinstance(told, list) or len(told) != 2 or not isinstance(told[1], str | None):
+            raise self.refuse("origin", told)
+        return Origin(_hex(told[0], 32), told[1])
 
     def usage(self) -> Usage | None:
         more = self.rest.get("usage", {})
@@ -384,6 +394,7 @@ def _profile(told: dict[str, Any], spans: list[Span], name: str) -> Profile:
         root = next((span for span in spans if span.id == _signed(told["root"])), None)
         if root is None:
             raise ValueError(f"{name} is damaged: its root is not in it; {_HOW} anew")
+        root.origin = root.origin or Origin(recording.trace_id, None)
         recording.root, recording.scope, recording.spans = root, (recording, root), spans
         recording.tags = dict(root.tags or {})
     return Profile(recording, told["metric"])

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from tokprof.analysis.books import COST, Books, books
@@ -57,70 +59,75 @@ _TOKENS = {
     "output_image_tokens": ("gen_ai.usage.image.output_tokens", None),
 }
 
+_KEPT = 4096  # texts
+_NO_USAGE = Usage()
+_tokens = attrgetter(*_TOKENS)
+_alike = attrgetter(
+    *("kind", "operation", "provider", "request_model", "model", "stream", "finish_reason", "http_status", "error"),
+    *("status", "thread", "attempt", "late", "unkept"),
+)
+_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 def render(profile: Profile, content: bool = False, service: str = "tokprof") -> str:
     """Give the profile as one ``ExportTraceServiceRequest``."""
-    return request(list(spans(profile, content)), service)
+    return request(spans(profile, content), service)
 
 
-def request(made: list[dict[str, Any]], service: str) -> str:
+def request(made: Iterable[str], service: str) -> str:
     """Give spans as the body of a request to a collector."""
     from tokprof import __version__
 
-    resource = {"attributes": _attributes({"service.name": service, "telemetry.sdk.language": "python"})}
-    scope = {"name": "tokprof", "version": __version__}
-    body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": scope, "spans": made}]}]}
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    about = _attributes({"service.name": service, "telemetry.sdk.language": "python"})
+    scope = _text({"name": "tokprof", "version": __version__})
+    begin = f'{{"resourceSpans":[{{"resource":{{"attributes":[{about}]}},"scopeSpans":[{{"scope":{scope},"spans":['
+    return f"{begin}{','.join(made)}]}}]}}]}}"
 
 
-def spans(profile: Profile, content: bool = False) -> Iterator[dict[str, Any]]:
-    """Give each span as OTLP has it: ids as hex, times and whole numbers as text."""
+def spans(profile: Profile, content: bool = False) -> Iterator[str]:
+    """Give each span as OTLP has it, as JSON: ids as hex, times and whole numbers as text."""
     table, recording = profile.table, profile._recording
     kept, tags = books(table), table.tags()
-    sums = _sums_up(table, kept)
+    spent = _Spent(table, kept)
+    facts: dict[Hashable, str] = {}  # spans are alike in most of them
     trace = f"{recording.trace_id:032x}"
-    for row, span in enumerate(table.spans):
-        up = int(table.parents[row])
+    for row, (span, up, call) in enumerate(zip(table.spans, table.parents.tolist(), kept.call.tolist(), strict=True)):
         parent: int | None = table.spans[up].id if up >= 0 else None
         if span is recording.root and recording.remote is not None:
             parent = recording.remote[1]
-        seen = _facts(span, tags[row])
-        if kept.call[row]:
-            seen |= _spent(table, kept, row, sums[row])
+        if len(facts) > _KEPT:
+            facts.clear()
+        alike = _alike(span), span.name if span.kind in _NAMED else None, id(tags[row])
+        if (seen := facts.get(alike)) is None:
+            seen = facts[alike] = _attributes(_facts(span, tags[row]))
+        if span.first_token is not None:
+            waited = (span.first_token - span.opened) / 1e9
+            seen = f"{seen},{_attribute('gen_ai.response.time_to_first_chunk', waited)}"
+        place = id(span.stack), span.host
+        if (where := facts.get(place)) is None:
+            where = facts[place] = _attributes(_place(span))
+        more = [_attributes(spent.of(row))] if call else []
         if content and span.content:
-            seen |= {"input.value": span.content.get("prompt"), "output.value": span.content.get("answer")}
+            told = {"input.value": span.content.get("prompt"), "output.value": span.content.get("answer")}
+            more.append(_attributes(told))
+        seen = ",".join([part for part in (seen, where, *more) if part])
         closed = table.now if span.closed is None else span.closed
-        made: dict[str, Any] = {
-            "traceId": trace,
-            "spanId": f"{span.id & _MASK:016x}",
-            "name": valid(_name(span)),
-            "kind": _CLIENT if span.host else _INTERNAL,
-            "startTimeUnixNano": str(span.start),
-            "endTimeUnixNano": str(span.start + closed - span.opened),
-            "attributes": _attributes(seen),
-        }
+        made = [
+            f'{{"traceId":"{trace}","spanId":"{span.id & _MASK:016x}","name":{_text(valid(_name(span)))},'
+            f'"kind":{_CLIENT if span.host else _INTERNAL},"startTimeUnixNano":"{span.start}",'
+            f'"endTimeUnixNano":"{span.start + closed - span.opened}","attributes":[{seen}]'
+        ]
         if parent is not None:
-            made["parentSpanId"] = f"{parent & _MASK:016x}"
+            made.append(f',"parentSpanId":"{parent & _MASK:016x}"')
         if span.status in ("error", "cancelled"):
-            made["status"] = {"code": _ERROR, "message": valid(span.error or span.status)}
-        yield made
+            made.append(f',"status":{{"code":{_ERROR},"message":{_text(valid(span.error or span.status))}}}')
+        yield "".join((*made, "}"))
 
 
 def _name(span: Span) -> str:
     if span.kind in _STEPS:
         return f"{_STEPS[span.kind]} {span.name}"
     return span.name or "(no name)"
-
-
-def _sums_up(table: Table, kept: Books) -> list[bool]:
-    """Which spans have spending below them."""
-    found = [False] * len(table)
-    spends = (kept.call | kept.used.any(axis=1)).tolist()
-    for row in range(len(table) - 1, -1, -1):
-        up = int(table.parents[row])
-        if up >= 0 and (found[row] or spends[row]):
-            found[up] = True
-    return found
 
 
 def _facts(span: Span, tags: dict[str, str]) -> dict[str, Any]:
@@ -151,8 +158,12 @@ def _facts(span: Span, tags: dict[str, str]) -> dict[str, Any]:
     if span.kind in _NAMED:
         gen_ai, inference = _NAMED[span.kind]
         seen |= {f"gen_ai.{gen_ai}.name": span.name, f"{inference}.name": span.name}
-    if span.first_token is not None:
-        seen["gen_ai.response.time_to_first_chunk"] = (span.first_token - span.opened) / 1e9
+    return seen
+
+
+def _place(span: Span) -> dict[str, Any]:
+    """Which code called, and whom."""
+    seen: dict[str, Any] = {}
     if span.stack:
         frame = span.stack[-1]
         seen |= {"code.function.name": frame.function, "code.file.path": frame.file, "code.line.number": frame.line}
@@ -170,42 +181,83 @@ def _operation(span: Span) -> str | None:
     return None if span.operation is None else _OPERATIONS.get(span.operation, span.operation)
 
 
-def _spent(table: Table, kept: Books, row: int, sums_up: bool) -> dict[str, Any]:
-    """Usage and cost of a call; a step that sums up the calls below it tells what they do not account for."""
-    span = table.spans[row]
-    usage, costs = span.usage or Usage(), table.costs[row]
-    seen: dict[str, Any] = {"tokprof.usage_source": span.source, "tokprof.cost_source": table.cost_sources[row]}
-    if kept.hit[row]:
-        paid = float(kept.saved[row, COST])
-        seen |= {"tokprof.saved_tokens": span.saved_tokens, "tokprof.saved_cost": None if math.isnan(paid) else paid}
-    if sums_up:
-        fresh, out = round(float(kept.used[row, 0])), round(float(kept.used[row, 1]))
-        usage = Usage(input_tokens=fresh, output_tokens=out)
-        costs = [float(kept.used[row, -1]), math.nan, math.nan, math.nan, math.nan]
-    for name, attributes in _TOKENS.items():
-        value = getattr(usage, name)
-        seen |= {attribute: value for attribute in attributes if attribute and value is not None}
-    total, fresh_cost, out_cost, read, write = (None if math.isnan(part) else float(part) for part in costs)
-    seen["llm.cost.total"] = total
-    if fresh_cost is not None:
-        seen["llm.cost.prompt"] = fresh_cost + (read or 0.0) + (write or 0.0)
-    seen["llm.cost.completion"] = out_cost
-    seen["llm.cost.prompt_details.cache_read"] = read
-    seen["llm.cost.prompt_details.cache_write"] = write
-    return seen
+class _Spent:
+    """Usage and cost of calls; a step that sums up the calls below it tells what they do not account for."""
+
+    def __init__(self, table: Table, kept: Books):
+        self._table, self._kept = table, kept
+        self._costs = [part.tolist() for part in table.costs.T]
+        self._hits: list[bool] = kept.hit.tolist()
+        self._sums_up: list[bool] = _sums_up(table, kept)
+
+    def of(self, row: int) -> dict[str, Any]:
+        """Give the attributes of a call."""
+        span, kept = self._table.spans[row], self._kept
+        usage, costs = span.usage or _NO_USAGE, [part[row] for part in self._costs]
+        seen: dict[str, Any] = {
+            "tokprof.usage_source": span.source,
+            "tokprof.cost_source": self._table.cost_sources[row],
+        }
+        if self._hits[row]:
+            seen["tokprof.saved_tokens"] = span.saved_tokens
+            seen["tokprof.saved_cost"] = _known(float(kept.saved[row, COST]))
+        if self._sums_up[row]:
+            fresh, out = round(float(kept.used[row, 0])), round(float(kept.used[row, 1]))
+            usage = Usage(input_tokens=fresh, output_tokens=out)
+            costs = [float(kept.used[row, -1]), math.nan, math.nan, math.nan, math.nan]
+        for value, names in zip(_tokens(usage), _TOKENS.values(), strict=True):
+            if value is not None:
+                for name in names:
+                    if name:
+                        seen[name] = value
+        total, fresh_cost, out_cost, read, write = map(_known, costs)
+        seen["llm.cost.total"] = total
+        if fresh_cost is not None:
+            seen["llm.cost.prompt"] = fresh_cost + (read or 0.0) + (write or 0.0)
+        seen["llm.cost.completion"] = out_cost
+        seen["llm.cost.prompt_details.cache_read"] = read
+        seen["llm.cost.prompt_details.cache_write"] = write
+        return seen
 
 
-def _attributes(seen: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"key": valid(key), "value": _value(value)} for key, value in seen.items() if value is not None]
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
-def _value(value: Any) -> dict[str, Any]:
+def _sums_up(table: Table, kept: Books) -> list[bool]:
+    """Which spans have spending below them."""
+    found = [False] * len(table)
+    spends = (kept.call | kept.used.any(axis=1)).tolist()
+    parents = table.parents.tolist()
+    for row in range(len(table) - 1, -1, -1):
+        if parents[row] >= 0 and (found[row] or spends[row]):
+            found[parents[row]] = True
+    return found
+
+
+def _attributes(seen: dict[str, Any]) -> str:
+    return ",".join([_attribute(key, value) for key, value in seen.items() if value is not None])
+
+
+def _attribute(key: str, value: Any) -> str:
+    # as text at once: made of objects first, those of a large profile would take gigabytes, and most of the time
+    return f"{_key(key)}{_value(value)}}}"
+
+
+@lru_cache(4096)
+def _key(key: str) -> str:
+    return f'{{"key":{_text(valid(key))},"value":'
+
+
+def _value(value: Any) -> str:
     if isinstance(value, bool):
-        return {"boolValue": value}
+        return f'{{"boolValue":{"true" if value else "false"}}}'
     if isinstance(value, int):
-        return {"intValue": str(value)}
+        return f'{{"intValue":"{value}"}}'
     if isinstance(value, float):
-        return {"doubleValue": value}
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is no number in JSON")
+        return f'{{"doubleValue":{float.__repr__(value)}}}'
     if isinstance(value, list):
-        return {"arrayValue": {"values": [_value(each) for each in value]}}
-    return {"stringValue": valid(str(value))}
+        return f'{{"arrayValue":{{"values":[{",".join(map(_value, value))}]}}}}'
+    return f'{{"stringValue":{_text(valid(str(value)))}}}'

@@ -159,6 +159,8 @@ def _seldom(span: Span) -> dict[str, Any]:
         rest["unkept"] = span.unkept
     if span.tags:
         rest["tags"] = span.tags
+    if span.origin is not None:
+        rest["origin"] = [f"{span.origin.trace_id:032x}", span.origin.session]
     fields = ((name, getattr(span, FIELDS.get(name, name))) for name in EXACT)
     if exact := {name: text for name, text in fields if text is not None and valid(text) != text}:
         rest["exact"] = exact

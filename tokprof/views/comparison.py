@@ -204,8 +204,8 @@ class Comparison:
         return unmathed("".join(parts))
 
     def _who(self) -> str:
-        """By what to group: functions, or agents where all calls go through one function."""
-        return next((key for key in ("function", "agent") if len(self.by(key)) > 1), "function")
+        """By what to group: functions, or named steps where all calls go through one function."""
+        return next((key for key in ("function", "span") if len(self.by(key)) > 1), "function")
 
     def _tree(self) -> Merged:
         if self._merged is None:
