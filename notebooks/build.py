@@ -19,7 +19,8 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 STATES = "application/vnd.jupyter.widget-state+json"
 MERMAID = re.compile(r"<script type=\"module\">(?:(?!</script>).)*mermaid(?:(?!</script>).)*</script>", re.DOTALL)
 BUILD = Path("build")
-TRAITS = ("metric", "by", "height", "_selected", "_profile", "_state")
+OURS = ("_model_", "_view_", "_dom_", "_esm", "_css", "_anywidget_", "_block", "layout", "tabbable", "tooltip")
+"""Beginnings of the traits that a view has as a widget, not as what it shows."""
 
 
 def run(source: Path) -> Any:
@@ -61,7 +62,7 @@ def page(notebook: Any, name: str) -> str:
 
 def alive(model: dict[str, Any]) -> str:
     """A widget as its saved state shows it, without a kernel."""
-    state = {key: value for key, value in model["state"].items() if key in TRAITS}
+    state = {key: value for key, value in model["state"].items() if not key.startswith(OURS)}
     blocks = [base64.b64decode(each["data"]) for each in model.get("buffers", []) if each["path"] == ["_block"]]
     front = model["state"]["_anywidget_id"].split(".")[-2]
     return element([{"front": front, "block": 0 if blocks else None, "state": state}], blocks, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ class Insight:
         """
         from tokprof.analysis.segments import segments
 
-        return segments(self.table)
+        return _kept(segments(self.table))
 
     def flow(self) -> pd.DataFrame:
         """Find where information went: which answers came back in which prompts.
@@ -123,7 +124,7 @@ class Insight:
         """
         from tokprof.analysis.flow import flow
 
-        return flow(self.table)
+        return _kept(flow(self.table))
 
     def reprice(
         self,
@@ -206,6 +207,19 @@ class Insight:
         from tokprof.analysis.advice import advice
 
         return advice(self.table)
+
+
+def _kept(frame: pd.DataFrame) -> pd.DataFrame:
+    """Say why there is nothing in a frame, where that is because no prompts were kept."""
+    unread = frame.attrs.get("unread_calls", 0)
+    if unread and frame.empty:
+        calls = "the one call here" if unread == 1 else f"the {unread:,} calls here"
+        message = (
+            f'the prompts of {calls} were not kept: profile with capture="full" (%%tokprof --capture full), '
+            "and save with content=True"
+        )
+        warnings.warn(message, UserWarning, stacklevel=3)
+    return frame
 
 
 def compare(before: Profile | Sequence[Profile], after: Profile | Sequence[Profile]) -> Comparison:

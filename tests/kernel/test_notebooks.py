@@ -39,7 +39,7 @@ def test_insight_saves_what_was_predicted(run: Callable[[str], Any]) -> None:
     assert "system" in shown(notebook, "before.prompts()")
     assert "cost" in shown(notebook, "tokprof.compare(before, after)")
     (advice,) = (each for each in notebook.cells if each.source.startswith("advice = "))
-    for finding in ("a change too early in the prompt", "identical calls", "a smaller model would do"):
+    for finding in ("a change too early in the prompt", "identical calls", "a smaller model might do"):
         assert finding in advice.outputs[0].data["text/html"]
     dag = json.dumps(next(each for each in notebook.cells if each.source.startswith("before.dag")).outputs)
     assert "widget-view" in dag

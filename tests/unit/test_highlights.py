@@ -102,7 +102,7 @@ def test_retries_and_failures(clock: Any, frames: Callable[..., None]) -> None:
     again[0].attempt, again[1].attempt = 2, 3
     first.usage = None
     prof._recording.changed()
-    assert remarks(prof) == ("2 retries cost 2,000 tokens.", "1 call of 3 failed and got no answer.")
+    assert remarks(prof) == ("2 requests were sent again after a failure.", "1 call of 3 failed and got no answer.")
 
 
 def test_streams_that_told_nothing(clock: Any, frames: Callable[..., None]) -> None:

@@ -570,3 +570,11 @@ def test_a_chart_without_prompts_says_what_is_missing(clock: Any, frames: Callab
         send(clock, {"model": PRICED, "messages": [turn("user", "hi")]}, input_tokens=10, output_tokens=1)
     assert "1 call without a prompt" in str(some.prompts())
     assert "1 call without a known cost." in str(some.prompts("cost"))
+
+
+def test_without_prompts_it_says_why(clock: Any) -> None:
+    with tokprof.profile("In[1]") as prof, tokprof.span("chat", kind="llm") as step:
+        step.record(model=PRICED, input_tokens=10, output_tokens=5)
+    for asked_for in (prof.segments, prof.flow):
+        with pytest.warns(UserWarning, match='the one call here were not kept: profile with capture="full"'):
+            assert asked_for().empty

@@ -217,7 +217,7 @@ def cheaper(calls: Calls) -> Iterator[Finding]:
         saved = calls.usd(answered) - sum(costs[other][row] for row in answered)
         if saved > 0:  # not for what is not known
             yield Finding(
-                "a smaller model would do",
+                "a smaller model might do",
                 f"{len(answered)} answers of {model} in {who} have {limit.SHORT_OUTPUT} tokens or fewer",
                 f"try {other}: the same tokens would cost {usd(saved)} less",
                 answered,

@@ -82,9 +82,8 @@ def _failures(kept: Books) -> Iterator[str]:
     tokens = kept.used[:, SPENT].sum(axis=1)
     retried, failed = kept.call & kept.retried, kept.call & kept.failed
     if retried.any():
-        number, spent = int(kept.weight[retried].sum()), round(float(tokens[retried].sum()))
-        if spent:
-            yield f"{_count(number, 'retry', 'retries')} cost {spent:,} tokens."
+        number = int(kept.weight[retried].sum())
+        yield f"{_count(number, 'request was', 'requests were')} sent again after a failure."
     if failed.any():
         number, spent = int(kept.weight[failed].sum()), round(float(tokens[failed].sum()))
         wasted = f"spent {spent:,} tokens" if spent else "got no answer"
