@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import tokprof.allowance.guard
 import tokprof.capture.wire.call
 import tokprof.recorder
 from tokprof.span import Frame
@@ -27,6 +28,12 @@ def provider() -> Iterator[SimulatedProvider]:
 def fresh_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test may be warned once of each thing."""
     monkeypatch.setattr(tokprof.recorder, "_warned", set())
+
+
+@pytest.fixture(autouse=True)
+def fresh_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No budget has seen an answer of any model."""
+    monkeypatch.setattr(tokprof.allowance.guard, "_largest_answer", {})
 
 
 class Clock:

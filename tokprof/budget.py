@@ -74,8 +74,8 @@ def budget(
         Whether a stream is stopped, and its connection closed, when what has come of it passes the limit. Over httpx,
         requests, aiohttp and lm15; not over gRPC.
     assume_output : int, optional
-        Tokens to reserve for the answer of a request that does not limit it, unless a larger one was seen of the model.
-        Without it that is the largest seen, at first nothing.
+        Tokens to reserve for the answer of a request that does not limit it, unless a larger one was seen of the model
+        in this budget. Without it see the notes.
     name : str, optional
         Of the budget, shown in messages and as the name of its profile.
 
@@ -96,8 +96,11 @@ def budget(
     -----
     Budgets nest: a call must fit into each one around it. Reservations are made in all of them at once, so that calls
     side by side cannot overshoot together. The guarantee is as good as the estimate: it holds where a request limits
-    its answer and its prompt is text for a tokenizer that is known (OpenAI's). Prompts with pictures, sound or files
-    cost more than is reserved; a model without a known price reserves no `cost`, and its cost counts when it is known.
+    its answer and its prompt is text for a tokenizer that is known (OpenAI's). For a request that does not limit its
+    answer, the largest answer of the model that a budget of this process has seen is reserved, 1,024 tokens where none
+    was, for each choice; where no other call is in flight, no more than is left, so that it may go, alone: such a
+    call may overshoot, and a warning tells of the first. Prompts with pictures, sound or files cost
+    more than is reserved; a model without a known price reserves no `cost`, and its cost counts when it is known.
     What a call that failed on the way may have spent stays reserved. An answer from a cache spends nothing. Processes
     that the block starts are not part of it. Threads that were there before belong to it while the main thread is in
     the block; tasks that were there before do not. A ``multiprocessing.pool.ThreadPool`` waits for ever for a function
@@ -248,4 +251,6 @@ class Budget:
         parts = [
             f"{figure(what, getattr(spent, what) or 0)} of {amount(what, limit)}" for what, limit in self._terms.limits
         ]
-        return f"<Budget {self._terms.name + ': ' if self._terms.name else ''}{', '.join(parts)} spent>"
+        whose = f" within {self._terms.within!r}" if self._terms.within else ""
+        whose += f" per {self._terms.per}" if self._terms.per else ""
+        return f"<Budget {self._terms.name + ': ' if self._terms.name else ''}{', '.join(parts)} spent{whose}>"

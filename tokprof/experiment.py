@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import inspect
 import random
 import sys
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from tokprof.recorder import clock, own
 from tokprof.span import CAPTURES
 from tokprof.trials.allowances import agreed
 from tokprof.trials.grids import Grid, check_call, key_of, points, takes_seed
+from tokprof.trials.pending import awaited
 from tokprof.trials.trial import Scorer, is_async, name_of
 from tokprof.views.words import count
 
@@ -184,35 +184,12 @@ def experiment(
     _last[:] = [result]
     if not is_async(fn):
         return _run(session, progress)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(_run_async(session, progress))
-    return Pending(session, progress)
+    return awaited(lambda: _run_async(session, progress), result.title, "tokprof.experiment")
 
 
 def last_experiment() -> Experiment | None:
     """Give the newest experiment, with the runs that it has made so far; None before the first."""
     return _last[-1] if _last else None
-
-
-class Pending:
-    """An experiment that begins when it is awaited; see `tokprof.experiment`."""
-
-    def __init__(self, session: Session, progress: bool):
-        self._session, self._progress = session, progress
-        self._begun = False
-
-    def __await__(self) -> Generator[Any, None, Experiment]:
-        if self._begun:
-            raise RuntimeError(f"this {self._session.result.title} was awaited before; keep what `await` gives")
-        self._begun = True
-        return _run_async(self._session, self._progress).__await__()
-
-    def __repr__(self) -> str:
-        return (
-            f"<{self._session.result.title}, which has not begun: fn is async, write `await tokprof.experiment(...)`>"
-        )
 
 
 def _run(session: Session, progress: bool) -> Experiment:

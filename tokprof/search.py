@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import math
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from tokprof.profile import profile
 from tokprof.span import CAPTURES
 from tokprof.trials.allowances import agreed
 from tokprof.trials.interrupts import Interrupts
+from tokprof.trials.pending import awaited
 from tokprof.trials.trial import Scorer, Trial, is_async, is_budget, limit, name_of, run, run_async
 from tokprof.views.searches import METRICS, BudgetSearch, Goal
 
@@ -155,21 +155,14 @@ def search_budget(
     result = BudgetSearch(title, strategy, goal, metric, errors == "miss", relative)
     plan = _Plan(fn, scorer, options, strategy, result, budget, capture)
     _last[:] = [result]
-    return awaited(plan.run_async()) if is_async(fn) or scorer.is_async else plan.run()
+    if not (is_async(fn) or scorer.is_async):
+        return plan.run()
+    return awaited(plan.run_async, result.title, "tokprof.search_budget", "fn" if is_async(fn) else "score")
 
 
 def last_search() -> BudgetSearch | None:
     """Give the newest search, with the runs that it has made so far; None before the first."""
     return _last[-1] if _last else None
-
-
-def awaited(work: Coroutine[Any, Any, Any]) -> Any:
-    """Give work to await where an event loop runs, and what comes of it where none does."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    return work
 
 
 class _Plan:

@@ -255,6 +255,10 @@ async def test_an_async_function_is_awaited_where_a_loop_runs(provider: Simulate
 
     pending = tokprof.experiment(answer, {"k": [1, 2]}, parallel=3, score=score, progress=False)
     assert "await tokprof.experiment" in repr(pending) and not provider.requests
+    with pytest.raises(
+        AttributeError, match=r"has no 'df' before it is awaited: write `await tokprof.experiment\(...\)`"
+    ):
+        _ = pending.df
     frame = (await pending).df
     assert (frame["total_tokens"] == 12 * frame["k"]).all() and (frame["score"] == frame["k"] / 10).all()
     assert most[0] == 3
@@ -322,6 +326,8 @@ def test_a_budget_around_it_is_not_swallowed(answer: Any) -> None:
     result = tokprof.last_experiment()
     assert result is not None and result.df["status"].tolist() == ["ok", "stopped"]
     assert result.stopped == "budget of 3 calls" and "Stopped by the budget of 3 calls, 1 run left." in repr(result)
+    assert "· 1 stopped ·" in repr(result) and "1 run stopped, and no part of the means" in repr(result)
+    assert "failed" not in repr(result)
 
 
 def test_an_interrupt_gives_what_is_done(tmp_path: Path) -> None:
@@ -337,6 +343,7 @@ def test_an_interrupt_gives_what_is_done(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is before
     assert result.interrupted and result.df["status"].tolist() == ["ok", "ok", "interrupted"]
     assert "Interrupted, 1 run left. The same call goes on from runs.jsonl." in repr(result)
+    assert "· 1 interrupted ·" in repr(result) and "failed" not in repr(result)
 
     with pytest.warns(UserWarning, match="fn changed since the runs in it were made"):
         whole = run(lambda x: x, {"x": [1, 2, 3, 4]}, repeats=1, seed=None, path=path, score=float, name="fn")

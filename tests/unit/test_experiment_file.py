@@ -48,7 +48,29 @@ def test_runs_that_are_done_are_not_made_again(path: Path) -> None:
     with pytest.raises(LookupError, match="read from the file"):
         again.profile(number)
     whole = run(double, {"x": [1, 2, 3]}, path, score=float, repeats=2)
-    assert len(made) == 6 and len(whole) == 6 and "6 of" not in repr(whole)
+    assert len(made) == 6 and len(whole) == 6
+    assert "6 of 6 runs read from runs.jsonl" in repr(whole) and "6 of 6 runs read" in whole._repr_html_()
+
+
+def test_what_is_shown_is_told_apart_from_other_runs_in_the_file(path: Path) -> None:
+    def ask(x: int) -> int:
+        with tokprof.span("call", kind="llm") as step:
+            if x < 9:
+                step.record(model="m", input_tokens=90 * x, output_tokens=10 * x, cost=0.01 * x)
+            else:
+                step.record(model="m", output_tokens=5)
+        return x
+
+    run(ask, {"x": [1]}, path, repeats=2)
+    alone = repr(run(ask, {"x": [3]}, path)).splitlines()[0]
+    assert "1 point × 1 run · 300 tokens · $0.03" in alone and "read from" not in alone
+    assert alone.endswith(" · and $0.0200 of 2 other runs in the file")
+    both = run(ask, {"x": [1, 3]}, path)
+    assert "2 points × 1 run · 2 of 2 runs read from runs.jsonl · 400 tokens · $0.04" in repr(both)
+    assert both.spent["tokens"] == 500
+    first = repr(run(ask, {"x": [1, 9]}, path))
+    again = repr(run(ask, {"x": [1, 9]}, path))
+    assert "· ≥ 105 tokens · ≥ $0.01" in first and "· ≥ 105 tokens · ≥ $0.01" in again
 
 
 def test_each_run_is_there_as_soon_as_it_has_ended(path: Path) -> None:

@@ -64,6 +64,21 @@ def test_means_and_intervals_by_hand(result: Any) -> None:
     assert len(whole) == 1 and whole["runs"].iloc[0] == 12 and whole["total_tokens"].iloc[0] == pytest.approx(900)
 
 
+def test_scores_that_are_all_right_or_wrong_have_the_interval_of_a_search() -> None:
+    given = {"all": [1, 1, 1], "two": [1, 0, 1], "graded": [0.95, 1.0, 0.5], "wide": [3.0, 0.1, 0.2]}
+
+    def score(given: float) -> float:
+        return given
+
+    left = {name: list(values) for name, values in given.items()}
+    result = tokprof.experiment(lambda k: left[k].pop(), {"k": list(given)}, score=score, progress=False)
+    frame = result.summary("k")[["score_low", "score_high"]]
+    assert frame.loc["all"].tolist() == pytest.approx([0.43850, 1], abs=1e-4)  # Wilson: n / (n + 1.96²)
+    assert frame.loc["two"].tolist() == pytest.approx([0.20766, 0.93851], abs=1e-4)
+    assert 0 <= frame.loc["graded", "score_low"] < 0.5 and frame.loc["graded", "score_high"] == 1
+    assert frame.loc["wide", "score_low"] < 0  # is no share
+
+
 def test_the_front_by_hand(result: Any) -> None:
     frame = result.pareto()
     assert frame["model"].tolist() == ["small", "middle", "large", "wasteful"]

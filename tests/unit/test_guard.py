@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import random
 import threading
@@ -163,6 +164,64 @@ def test_an_answer_without_a_limit_is_taken_to_be_the_largest_seen(client: httpx
     assert caught.value.asked == 1001
 
 
+def unlimited_at_once(limits: dict[str, Any]) -> tuple[int, Any, list[Any]]:
+    """Make ten calls at once that do not limit their answers, of 9,000 tokens each; count those that were sent."""
+    sent = []
+
+    async def late(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        await asyncio.sleep(0.02)
+        return answer(request)
+
+    async def main() -> list[Any]:
+        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(late)) as client:
+            calls = (client.post(CHAT, json=body, headers={"x-usage": "8 9000"}) for _ in range(10))
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    with tokprof.budget(**limits) as b:
+        answers = asyncio.run(main())
+    return len(sent), b, answers
+
+
+@pytest.mark.parametrize("limits", [{"tokens": 2000}, {"output_tokens": 2000}, {"cost": 0.001}, {"tokens": 60}])
+def test_calls_at_once_without_a_limit_go_alone_where_there_is_little(limits: dict[str, Any]) -> None:
+    reserved = "all that is left of the budget is" if limits == {"tokens": 60} else "1,024 tokens are"
+    with pytest.warns(BudgetWarning, match=f"does not limit its answer: {reserved} reserved for it") as told:
+        sent, b, answers = unlimited_at_once(limits)
+    assert (sent, b.spent.output_tokens, len(told)) == (1, 9000, 1)
+    assert sum(isinstance(each, BudgetExceeded) for each in answers) == 9
+
+
+def test_a_later_budget_knows_the_answers_that_an_earlier_one_saw(client: httpx2.Client) -> None:
+    with pytest.warns(BudgetWarning, match="1,024 tokens"), tokprof.budget(tokens=20_000):
+        chat(client, "8 9000")
+    with pytest.warns(BudgetWarning, match="9,000 tokens"):
+        sent, b, _ = unlimited_at_once({"tokens": 20_000})
+    assert (sent, b.spent.tokens) == (2, 2 * 9008)
+    with pytest.warns(BudgetWarning, match="all that is left"), tokprof.budget(tokens=100) as small:
+        chat(client, "8 5")
+    assert small.spent.tokens == 13
+
+
+def test_each_choice_of_an_answer_without_a_limit_is_reserved(client: httpx2.Client) -> None:
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}], "n": 3}
+    with pytest.warns(BudgetWarning, match="3,072 tokens are reserved"), tokprof.budget(tokens=5000):
+        client.post(CHAT, json=body, headers={"x-usage": "8 300"})
+    with pytest.warns(BudgetWarning, match="100 tokens are reserved"), tokprof.budget(tokens=5000):
+        chat(client)
+
+
+def test_nothing_is_said_of_answers_without_a_limit_where_it_was_told_what_to_do(client: httpx2.Client) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with tokprof.budget(tokens=2000, enforce="settle"), tokprof.budget(tokens=2000, assume_output=100):
+            chat(client)
+        with tokprof.budget(tokens=2000, on_exceed="warn"), tokprof.budget(calls=2):
+            chat(client)
+    assert told == []
+
+
 def test_a_prompt_that_a_proxy_counts_too_low_is_reserved_as_it_turned_out(client: httpx2.Client) -> None:
     body = {"model": "claude-x", "max_tokens": 1, "messages": [{"role": "user", "content": "word " * 100}]}
     usage = {"input_tokens": 160, "output_tokens": 1}
@@ -289,9 +348,18 @@ def test_what_cannot_be_told_in_advance_may_overshoot_once_and_is_marked(client:
         chat(client, "10 5")
     assert b.spent.tokens == 510
     over, stopped = b.profile.budget_notes
-    assert over.startswith("over the budget of 100 tokens at test_guard.py:") and over.endswith(": 510 spent")
+    assert over.startswith("over the budget of 100 tokens: 510 spent; first passed at test_guard.py:")
     assert stopped.startswith("stopped at test_guard.py:") and "510 spent" in stopped
     assert around.budget_notes == b.profile.budget_notes
+
+
+def test_a_note_tells_what_was_spent_in_the_end(client: httpx2.Client) -> None:
+    with pytest.warns(BudgetWarning), tokprof.profile() as around, tokprof.budget(tokens=100, on_exceed="warn") as b:
+        for _ in range(10):
+            chat(client, "100 9000")
+    (note,) = b.profile.budget_notes
+    assert note.startswith("over the budget of 100 tokens: 91,000 spent; first passed at test_guard.py:")
+    assert around.budget_notes == [note]
 
 
 # --- settle, warn --------------------------------------------------------------------------------
@@ -433,6 +501,23 @@ def test_only_what_is_below_a_step_of_a_name_counts(client: httpx2.Client) -> No
         chat(client, "500 500", most=500)
     assert b.spent.tokens == 20
     assert b.profile.totals.total_tokens == 2020
+    assert repr(b) == "<Budget 20 of 30 tokens spent within 'plan'>"
+
+
+def test_a_name_that_no_step_had_is_told_of(client: httpx2.Client) -> None:
+    with pytest.warns(BudgetWarning, match="no step named 'paln' was seen.*steps seen: 'plan', 'inner'$") as told:
+        with tokprof.budget(tokens=30, within="paln"):
+            for _ in range(2):
+                with tokprof.span("plan"), tokprof.span("inner"):
+                    chat(client, "500 500", most=500)
+    assert len(told) == 1
+    with warnings.catch_warnings(record=True) as nothing, tokprof.budget(calls=3, within="paln"):
+        warnings.simplefilter("always")
+    with tokprof.budget(calls=3, within="plan"):
+        chat(client)
+        with tokprof.span("plan"):
+            pass
+    assert nothing == []
 
 
 # --- time ----------------------------------------------------------------------------------------

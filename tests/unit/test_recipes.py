@@ -81,6 +81,11 @@ def test_prompts_are_those_of_the_paper_and_can_be_changed(ask: Callable[..., st
     assert seen[0] == "Why?" and seen[2] == "Why? At most 100 tokens."
 
 
+def test_a_grader_of_the_answer_alone(ask: Callable[..., str]) -> None:
+    found = tokprof.recipes.tale(ask, QUESTIONS[:1], grade=lambda answer: "42" in answer)
+    assert found.asked[0].plain_score == 1 and not found.asked[0].note
+
+
 def test_options_are_given_to_ask(ask: Callable[..., str]) -> None:
     found = tokprof.recipes.tale(ask, ["Why?"], max_tokens=7)
     assert found.df["tokens"].tolist() == [7.0]
@@ -95,7 +100,9 @@ async def test_an_async_ask_is_awaited(model: Reasoner) -> None:
             reply = await client.chat.completions.create(model="gpt-4o-mini", messages=message)
             return str(reply.choices[0].message.content)
 
-        found = await tokprof.recipes.tale(asking, QUESTIONS, grade=right)
+        pending = tokprof.recipes.tale(asking, QUESTIONS, grade=right)
+        assert repr(pending) == "<tale, which has not begun: ask is async, write `await tokprof.recipes.tale(...)`>"
+        found = await pending
     assert found.df["budget"].tolist() == [100] * 4
 
 
@@ -175,6 +182,10 @@ def test_reading_an_estimate(text: Any, budget: int | None) -> None:
         ({"questions": [3]}, TypeError, "a question is a text"),
         ({"ask": None}, TypeError, "ask must be a function"),
         ({"grade": 3}, TypeError, "grade must be a function"),
+        ({"grade": lambda a, b, c: True}, TypeError, "grade must take the answer, or"),
+        ({"grade": lambda: True}, TypeError, "grade must take the answer, or"),
+        ({"ask": lambda: ""}, TypeError, r"ask cannot be called with \(prompt\)"),
+        ({"ask": lambda prompt: "", "model": "m"}, TypeError, r"ask cannot be called with \(prompt, model\)"),
         ({"search": True}, ValueError, "search needs grade="),
         ({"metric": "words"}, ValueError, "known: output"),
         ({"budgeted": "{question}"}, ValueError, "has no place for the budget"),

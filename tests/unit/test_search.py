@@ -264,6 +264,25 @@ def test_a_budget_of_the_users_own_goes_through(provider: SimulatedProvider) -> 
     assert "Stopped: budget of 2 calls" in repr(search)
 
 
+async def test_an_async_search_begins_when_it_is_awaited() -> None:
+    asked: list[int] = []
+
+    async def answer(budget: int) -> bool:
+        asked.append(budget)
+        return budget >= 20
+
+    pending = tokprof.search_budget(answer, right, 10, 100, target=0.9)
+    assert "has not begun: fn is async, write `await tokprof.search_budget(...)`" in repr(pending) and not asked
+    with pytest.raises(AttributeError, match="has no 'budget' before it is awaited"):
+        _ = pending.budget
+    found = await pending
+    assert found.trials and asked
+    with pytest.raises(RuntimeError, match="was awaited before"):
+        await pending
+    task = asyncio.create_task(tokprof.search_budget(answer, right, 10, 100, target=0.9))
+    assert (await task).trials
+
+
 async def test_a_cancelled_search_is_cancelled() -> None:
     async def answer(budget: int) -> bool:
         await asyncio.sleep(60)

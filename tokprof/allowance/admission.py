@@ -23,13 +23,16 @@ class Ticket:
         With what was reserved at first, and now.
     counted : int or None
         Tokens of the prompt by the tokenizer of another model, where all of it was counted.
+    choices : int
+        How many answers were asked for.
     """
 
-    __slots__ = ("counted", "holds", "span")
+    __slots__ = ("choices", "counted", "holds", "span")
 
     def __init__(self, span: Span):
         self.span = span
         self.counted: int | None = None
+        self.choices = 1
         self.holds: list[tuple[Guard, Account, Sums, Sums]] = []
 
     @property
@@ -73,6 +76,7 @@ def admit(recording: Recording, span: Span, asks: Sequence[Ask], standing: bool 
                 continue
             if guard.refuses:
                 held.alerts += guard.look(account, span)
+                ask = guard.cut(account, ask)
                 if (found := guard.fits(account, ask)) is not None:
                     raise guard.refusal(account, span, found)
             hold = ask.sums() if guard.reserves else CALL
@@ -162,7 +166,10 @@ def _apply(ticket: Ticket | None, guards: Sequence[Guard], rows: Sequence[Span],
         for row in rows:
             whose = guard.post(row, leaf)
             if whose is not None:
-                guard.learn(ticket.counted if ticket is not None and row.id == ticket.span.id else None, row)
+                if ticket is not None and row.id == ticket.span.id:
+                    guard.learn(ticket.counted, row, ticket.choices)
+                else:
+                    guard.learn(None, row)
                 alerts += guard.look(whose, row)
     return alerts
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tokprof import recorder
-from tokprof.allowance.exceeded import BudgetEvent, BudgetExceeded, Mark, budget_of, figure, place
+from tokprof.allowance.exceeded import BudgetEvent, BudgetExceeded, Mark, amount, budget_of, figure, place
 from tokprof.allowance.ledger import NOTHING, Entries, Sums, added, used, value
 from tokprof.allowance.telling import tell
 from tokprof.allowance.terms import LIMITS, Terms
@@ -23,7 +23,13 @@ from tokprof.span import Span
 
 _PICO = 10**12  # parts of a dollar
 _LARGE = 50  # tokens of a prompt that tells how far an estimate is off
+UNSEEN = 1_024
+"""Tokens that are reserved for an answer that nothing limits, of a model of which none was seen."""
+_CALLS = ("llm", "embedding", "reranker")
+_NAMES = 5  # of steps that are told
 _OFF = 2.0  # times as much as estimated, at most: more than that is no tokenizer's doing
+
+_largest_answer: dict[str | None, int] = {}  # by model, of all budgets of this process; written under the lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +52,15 @@ class Ask(NamedTuple):
     input, output, embedding : int
     cost : float or None
         USD; None where no price is known.
+    least : tuple of (int, float or None), optional
+        Output and cost that are asked for in any case, where the answer is a guess: nothing limits it.
     """
 
     input: int = 0
     output: int = 0
     embedding: int = 0
     cost: float | None = None
+    least: tuple[int, float | None] | None = None
 
     def sums(self) -> Sums:
         """As what is reserved."""
@@ -61,7 +70,7 @@ class Ask(NamedTuple):
 class Account:
     """One allowance: that of a budget, or of an agent under one."""
 
-    __slots__ = ("_began", "_elapsed", "_fired", "_guard", "_held", "_marks", "_over", "_sums", "name")
+    __slots__ = ("_began", "_elapsed", "_fired", "_guard", "_held", "_marks", "_over", "_passed", "_sums", "name")
 
     def __init__(self, guard: Guard, name: str | None):
         self.name = name
@@ -73,6 +82,7 @@ class Account:
         self._fired: set[tuple[str, float]] = set()
         self._over: set[str] = set()
         self._marks: dict[bool, Mark] = {}
+        self._passed: dict[str, tuple[Mark, str, str]] = {}
 
     @property
     def spent(self) -> Amounts:
@@ -150,6 +160,8 @@ class Guard:
         self._largest: dict[str | None, tuple[int, int]] = {}
         self._ratio: dict[str | None, float] = {}
         self._unpriced = False
+        self._guessed = False
+        self._inside: bool | None = None  # whether a call below a step of the right name was seen; None: no call
 
     # its life
 
@@ -170,6 +182,20 @@ class Guard:
                 account.elapsed()
                 held.alerts += self.look(account, None)
             self.ended = recorder.clock()
+        if self._inside is False:
+            self._tell_nothing_was_inside()
+
+    def _tell_nothing_was_inside(self) -> None:
+        """Say that no step had the name that calls must be below to count: it may be misspelt."""
+        steps = [] if self.recording is None else [each for each in self.recording.spans if each.kind not in _CALLS]
+        names = dict.fromkeys(step.name for step in steps if step.name and step.parent is not None)
+        if self.recording is not None:
+            names.pop(self.recording.root.name, None)
+        if self.terms.within in names:
+            return
+        seen = ", ".join(map(repr, list(names)[:_NAMES])) or "none"
+        more = ", …" if len(names) > _NAMES else ""
+        tell(f"no step named {self.terms.within!r} was seen, so this budget counted no call; steps seen: {seen}{more}")
 
     # what was spent
 
@@ -220,22 +246,30 @@ class Guard:
 
     # what is known of models
 
-    def seen(self, model: str | None) -> tuple[int, int] | None:
-        """Largest prompt and largest answer of a model so far, in tokens."""
-        return self._largest.get(model)
+    def seen(self, model: str | None) -> tuple[int, int]:
+        """Largest prompt and largest answer of a model under this budget so far, in tokens; 0 where there was none."""
+        return self._largest.get(model, (0, 0))
+
+    def guess(self, model: str | None) -> int:
+        """Tokens to reserve for an answer of a model that nothing limits."""
+        if self.terms.assume_output is not None:
+            return max(self.terms.assume_output, self.seen(model)[1])
+        return _largest_answer.get(model) or UNSEEN
 
     def ratio(self, model: str | None) -> float:
         """How many tokens there were, of a model whose tokenizer is not at hand, for one that was estimated."""
         return self._ratio.get(model, 1.0)
 
-    def learn(self, counted: int | None, row: Span) -> None:
-        """Take note of the size of a call, and of how its prompt was counted before it was sent."""
+    def learn(self, counted: int | None, row: Span, choices: int = 1) -> None:
+        """Take note of the size of a call and of each answer, and of how its prompt was counted before it was sent."""
         usage, model = row.usage, row.request_model
         if usage is None:
             return
         told = usage.input_tokens or 0
         before = self._largest.get(model, (0, 0))
-        self._largest[model] = max(before[0], told), max(before[1], usage.output_tokens or 0)
+        answer = math.ceil((usage.output_tokens or 0) / choices)
+        self._largest[model] = max(before[0], told), max(before[1], answer)
+        _largest_answer[model] = max(_largest_answer.get(model, 0), answer)
         if row.source == "reported" and counted is not None and counted >= _LARGE:
             self._ratio[model] = min(_OFF, max(self.ratio(model), told / counted))
 
@@ -245,6 +279,16 @@ class Guard:
             self._unpriced = True
             whole = budget_of("cost", dict(self.terms.limits)["cost"], self.terms.name, None)
             tell(f"{whole}: no price is known of {model or 'a model'}, so none is reserved; see tokprof.prices.add")
+
+    def guessed(self, ask: Ask, held: Sums) -> None:
+        """Say once that a request does not limit its answer, and what was reserved for it."""
+        with Held():
+            first, self._guessed = not self._guessed, True
+        if first:
+            cut = held != ask.sums()
+            reserved = "all that is left of the budget is" if cut else f"{amount('tokens', ask.output)} are"
+            advice = "set max_tokens in the request, or assume_output="
+            tell(f"this request does not limit its answer: {reserved} reserved for it; {advice}")
 
     # its books; all of these under the lock
 
@@ -260,12 +304,28 @@ class Guard:
             if named is None and up.kind == per:
                 named = up.name
             up = up.parent
+        self._inside = inside or bool(self._inside)
         if not inside:
             return None
         found = self._accounts.get(named)
         if found is None:
             found = self._accounts[named] = Account(self, named)
         return found
+
+    def cut(self, account: Account, ask: Ask) -> Ask:
+        """Ask for no more than is left where the answer is a guess, and nothing else is in flight: it may go, alone."""
+        if ask.least is None or any(account._held[:4]):
+            return ask
+        output, cost = ask.output, ask.cost
+        for what, limit in self.limits:
+            left = limit - account._taken(what)
+            if what == "cost" and cost is not None:
+                cost = min(cost, (left - 1) / _PICO)
+            elif what in ("tokens", "output_tokens"):
+                output = min(output, left - ask.input if what == "tokens" else left)
+        return ask._replace(
+            output=max(ask.least[0], output), cost=None if cost is None else max(ask.least[1] or 0, cost)
+        )
 
     def fits(self, account: Account, ask: Ask, running: bool = False) -> tuple[str, int, int | None] | None:
         """Limit that a call does not fit into, with what is taken of it and asked for; None if it fits."""
@@ -358,9 +418,14 @@ class Guard:
                 if not account._marks and not (what == "seconds" and self.refuses):
                     where = f" at {place(span)}" if span is not None and place(span) else ""
                     whose = budget_of(what, whole, terms.name, account.name or terms.within)
-                    self._show(Mark(f"over the {whose}{where}: {figure(what, plain)} spent"))
+                    mark = Mark("")
+                    account._passed[what] = mark, f"over the {whose}: ", where and f"; first passed{where}"
+                    self._show(mark)
                 if not self.refuses and alone:
                     alerts.append((event, terms.do))
+            if (passed := account._passed.get(what)) is not None:
+                mark, lead, first = passed
+                mark.text = f"{lead}{figure(what, plain)} spent{first}"
         return alerts
 
 

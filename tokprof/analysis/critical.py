@@ -125,6 +125,10 @@ class _Visit:
     before: int | None
 
 
+_Bare = tuple[int, float, float, int | None, int | None]
+"""A `Stretch` as a plain tuple, which the garbage collector need not look at: there may be hundreds of thousands."""
+
+
 def critical_path(tree: Tree) -> list[Stretch]:
     """Find the critical path by time.
 
@@ -138,18 +142,23 @@ def critical_path(tree: Tree) -> list[Stretch]:
     list of Stretch
         In order of time, without gaps: together they last as long as the root.
     """
+    return [Stretch(*each) for each in _path(tree)]
+
+
+def _path(tree: Tree) -> list[_Bare]:
     if not len(tree):
         return []
     times = _times(tree)
     start, end = times.start, times.end
     children, ended = Children(times.ended), tree.end.tolist()
-    found: list[Stretch] = []
+    found: list[_Bare] = []
 
-    def visit(node: int, begin: float, until: float, before: int | None = None) -> _Visit:
-        inside = sorted(children.of(node), key=lambda child: (ended[child], -child))
+    def visit(node: int, begin: float, until: float, inside: list[int], before: int | None = None) -> _Visit:
+        if len(inside) > 1:
+            inside.sort(key=lambda child: (ended[child], -child))
         return _Visit(node, min(begin, until), until, inside, before)
 
-    path = [visit(0, start[0], end[0])]
+    path = [visit(0, start[0], end[0], children.of(0))]
     while path:
         at = path[-1]
         child = None
@@ -159,17 +168,24 @@ def critical_path(tree: Tree) -> list[Stretch]:
                 child = last
         leave = at.begin if child is None else min(at.until, end[child])
         if at.until > leave:
-            found.append(Stretch(at.node, leave, at.until, child, at.before))
-        if child is not None:
-            path.append(visit(child, max(at.begin, start[child]), leave))
-            continue
-        path.pop()
-        if path:
-            around, began = path[-1], times.began[at.node]
+            found.append((at.node, leave, at.until, child, at.before))
+        if child is None:
+            path.pop()
+            child, begin = at.node, at.begin
+        else:
+            begin = max(at.begin, start[child])
+            if inside := children.of(child):
+                path.append(visit(child, begin, leave, inside))
+                continue
+            if leave > begin:
+                found.append((child, begin, leave, None, None))
+        if path:  # back to where it began
+            around, began = path[-1], times.began[child]
             if began == around.node:
-                around.until, around.before = at.begin, at.node
+                around.until, around.before = min(begin, leave), child
             else:
-                path.append(visit(began, max(around.begin, start[began]), at.begin, at.node))
+                inside = children.of(began)
+                path.append(visit(began, max(around.begin, start[began]), min(begin, leave), inside, child))
     return found[::-1]
 
 
@@ -335,28 +351,37 @@ def path_frame(table: Table, tree: Tree, metric: str = "time") -> pd.DataFrame:
     if metric not in WEIGHTS:
         raise ValueError(f"{metric!r} is no metric of the critical path; known: {', '.join(WEIGHTS)}")
     if metric == "time":
-        stretches = critical_path(tree)
+        path = _path(tree)
     else:
-        weights = _weights(tree, metric).tolist()
-        chain = np.array([node for node in heaviest(tree, metric) if weights[node] > 0], np.intp)
-        times = zip(chain.tolist(), tree.start[chain].tolist(), tree.end[chain].tolist(), strict=True)
-        stretches = sorted((Stretch(*each) for each in times), key=lambda stretch: (stretch.start, stretch.node))
-    nodes = [stretch.node for stretch in stretches]
-    at, rows = np.array(nodes, np.intp), tree.first_rows()
-    begin, end = (np.array([stretch[side] for stretch in stretches], np.float64) for side in (1, 2))
+        weights, start, end = _weights(tree, metric).tolist(), tree.start.tolist(), tree.end.tolist()
+        chain = [node for node in heaviest(tree, metric) if weights[node] > 0]
+        path = [
+            (node, start[node], end[node], None, None) for node in sorted(chain, key=lambda node: (start[node], node))
+        ]
+    nodes, rows = [node for node, *_ in path], tree.first_rows()
+    at = np.array(nodes, np.intp)
+    begin, until = (np.array([stretch[side] for stretch in path], np.float64) for side in (1, 2))
     unknown = [tree.own_evidence.nothing(column)[at] for column in (TOKENS, COST)]
     tokens = np.where(unknown[0], 0, tree.own[at][:, SPENT].sum(axis=1)).round().astype(np.int64)
     cost = np.where(unknown[1], np.nan, tree.own[at, COST])
-    again = np.setdiff1d(np.arange(len(at)), np.unique(at, return_index=True)[1])
+    first = np.empty(len(tree), np.intp)
+    first[at[::-1]] = np.arange(len(at))[::-1]
+    again = first[at] < np.arange(len(at))
     tokens[again], cost[again], unknown[0][again] = 0, 0.0, False
     ids = table.frame(["span_id"])["span_id"].tolist()
     children = Children(tree.parent)
-    named = [_named(table, tree, rows, stretch, children) for stretch in stretches]
+    named: list[tuple[str, str]] = []
+    for node, _, _, after, before in path:
+        if after is None and before is None:
+            call = rows[node] >= 0 and table.spans[rows[node]].source is not None
+            named.append(("call" if call else "step", ""))
+        else:
+            named.append(_gap(table, tree, rows, children, after, before))
     frame = pd.DataFrame(
         {
             "start_s": begin,
-            "end_s": end,
-            "seconds": end - begin,
+            "end_s": until,
+            "seconds": until - begin,
             "tokens": pd.arrays.IntegerArray(tokens, unknown[0]),
             "cost": cost,
             "share": np.nan,
@@ -390,8 +415,7 @@ def slack_frame(table: Table, tree: Tree) -> pd.DataFrame:
 
     left = slack(tree)
     on = np.zeros(len(tree), np.bool_)
-    for stretch in critical_path(tree):
-        node = stretch.node
+    for node, *_ in _path(tree):
         while node >= 0 and not on[node]:
             on[node] = True
             node = tree.parent[node]
@@ -412,11 +436,10 @@ def slack_frame(table: Table, tree: Tree) -> pd.DataFrame:
     )
 
 
-def _named(table: Table, tree: Tree, rows: list[int], stretch: Stretch, children: Children) -> tuple[str, str]:
-    """What a stretch is, and between what it lies."""
-    node, after, before = stretch.node, stretch.after, stretch.before
-    if after is None and before is None:
-        return ("call" if rows[node] >= 0 and table.spans[rows[node]].source is not None else "step"), ""
+def _gap(
+    table: Table, tree: Tree, rows: list[int], children: Children, after: int | None, before: int | None
+) -> tuple[str, str]:
+    """What a stretch between two nodes is, and between what it lies."""
     if after is None or before is None:
         return "gap", f"before {tree.name[before]}" if before is not None else f"after {tree.name[after or 0]}"
     first, last = before, after

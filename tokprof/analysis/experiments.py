@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from tokprof.analysis.books import COST, FIGURES, TOKEN_NAMES, TOKENS, Flags, Floats, books
 from tokprof.analysis.bootstrap import LEAST, intervals
 from tokprof.analysis.rollup import totals
+from tokprof.analysis.sequential import interval
 from tokprof.table import Table
 
 if TYPE_CHECKING:
@@ -59,6 +60,16 @@ def figures(table: Table) -> dict[str, Any]:
     return found
 
 
+def spending(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Sum up runs and their scores: ``runs``, ``tokens``, ``cost``, ``calls`` and ``seconds``, as far as known."""
+    each = list(rows)
+    tokens = sum((row.get("total_tokens") or 0) + (row.get("scoring_tokens") or 0) for row in each)
+    cost = sum((row.get("cost") or 0.0) + (row.get("scoring_cost") or 0.0) for row in each)
+    calls = sum(row.get("calls") or 0 for row in each)
+    seconds = sum(row.get("seconds") or 0.0 for row in each)
+    return {"runs": len(each), "tokens": tokens, "cost": cost, "calls": calls, "seconds": seconds}
+
+
 def summary(
     runs: pd.DataFrame, by: Sequence[str], measures: Sequence[str], confidence: float, index: Sequence[str]
 ) -> pd.DataFrame:
@@ -81,8 +92,9 @@ def summary(
     -------
     pandas.DataFrame
         In the order in which the groups first stand in `runs`: ``runs``, ``ok``, ``failed``, and of each measure its
-        mean, ``<measure>_low`` and ``<measure>_high`` (NaN below two runs; of what is spent, not below 0), and of a
-        score ``<measure>_runs``, the number of figures in the mean; ``cost_coverage``, the least of a run.
+        mean, ``<measure>_low`` and ``<measure>_high`` (NaN below two runs; of what is spent, not below 0; of a score
+        that is always 0 or 1 Wilson's interval, and of one that is always between them within 0 and 1), and of a score
+        ``<measure>_runs``, the number of figures in the mean; ``cost_coverage``, the least of a run.
     """
     import pandas as pd
 
@@ -99,7 +111,10 @@ def summary(
         made: dict[str, Any] = {"runs": len(members), "ok": len(good), "failed": len(members) - len(good)}
         each = _means(values[good], confidence)
         for name, (mean, low, high, number) in zip(measures, each, strict=True):
-            low = 0.0 if name in SPENDING and low < 0 else low
+            if name in SPENDING:
+                low = 0.0 if low < 0 else low
+            else:
+                low, high = _of_scores(values[good, measures.index(name)], mean, low, high, confidence)
             made |= {name: mean, f"{name}_low": low, f"{name}_high": high, f"{name}_runs": number}
         covered = coverage[good][~np.isnan(coverage[good])]
         made["cost_coverage"] = float(covered.min()) if len(covered) else math.nan
@@ -165,6 +180,17 @@ def _means(values: Floats, confidence: float) -> list[tuple[float, float, float,
             low, high = whole[at] if len(column) == len(values) else intervals(column[:, None], confidence)[0]
         found.append((mean, low, high, len(column)))
     return found
+
+
+def _of_scores(scores: Floats, mean: float, low: float, high: float, confidence: float) -> tuple[float, float]:
+    """Bounds of the mean of scores, as `tokprof.search_budget` has them where all are between 0 and 1."""
+    known = scores[~np.isnan(scores)]
+    if len(known) < LEAST or known.min() < 0 or known.max() > 1:
+        return low, high
+    if ((known == 0) | (known == 1)).all():  # all alike, they tell of no noise, but of few runs
+        found = interval(known.tolist(), confidence)
+        return min(found.low, mean), max(found.high, mean)
+    return max(0.0, low), min(1.0, high)
 
 
 def _floats(column: pd.Series[Any]) -> Floats:

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from tokprof.meter.listed import tariff
-from tokprof.meter.prices import SINGLE, holding, ordinary, price
-from tokprof.meter.rates import Bands, Rates
+from tokprof.meter.prices import SINGLE, TELLING, holding, ordinary, price
+from tokprof.meter.rates import Bands, Parts, Rates
 from tokprof.span import Span, Usage
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 _COLUMNS = {name: column for column, name in enumerate(Usage.__slots__)}
-_alike = attrgetter("model", "request_model", "provider", "service_tier", "host", "kind")
+_alike = attrgetter("model", "request_model", "provider", "service_tier", "host", "kind", "unkept")
 _MODALITIES = [column for name, column in _COLUMNS.items() if "audio" in name or "image" in name]
 _EXACT = 2.0**53  # from here on, not every whole number is a float
 
@@ -45,18 +45,27 @@ def prices(spans: Sequence[Span], tokens: Floats) -> tuple[Floats, list[str | No
     alone: list[int] = []
     for row, span in enumerate(spans):
         if span.source is not None:
-            if span.usage is None or not ordinary(span):
-                alone.append(row)
-            else:
+            if span.cost is None and span.pinned is None and span.usage is not None:
                 groups[_alike(span)].append(row)
+            else:
+                alone.append(row)
     for rows in groups.values():
-        for bands, source, among in _tariffs(spans, rows):
-            parts, odd = _parts(bands, spans[rows[0]].kind in SINGLE, tokens[among])
+        first = spans[rows[0]]
+        plain = rows
+        if first.unkept or first.provider in TELLING:
+            plain = [row for row in rows if ordinary(spans[row])]
+            alone += {*rows}.difference(plain)
+        for bands, source, among in _tariffs(spans, plain) if plain else ():
+            parts, odd = _parts(bands, first.kind in SINGLE, tokens[among])
             costs[among] = parts
             sources[among] = np.where(np.isnan(parts[:, 0]), "missing", source)
             alone += np.array(among)[odd].tolist()
-    for row in alone:
-        costs[row], sources[row] = price(spans[row])
+    if alone:
+        found: list[Parts] = []
+        for row in alone:
+            each, sources[row] = price(spans[row])
+            found.append(each)
+        costs[alone] = found
     return costs, sources.tolist()
 
 

@@ -34,6 +34,8 @@ _UNKNOWN = (NAN, NAN, NAN, NAN, NAN)
 _NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
 SINGLE = ("embedding", "reranker")  # kinds that spend input alone; of any other, what came out is not known
 
+TELLING = ("anthropic", "cohere")  # providers whose usage objects may tell more that matters than `Usage` holds
+
 # Inference that stays in one country; https://platform.claude.com/docs/en/manage-claude/data-residency
 _GEO = re.compile(r'"inference_geo":"([^"]*)"')
 _GEO_FACTORS = {"us": 1.1, "global": 1.0, "not_available": 1.0, "": 1.0}
@@ -235,7 +237,7 @@ def ordinary(span: Span) -> bool:
     """Whether tokens and price list alone tell what a call cost: not its provider, nor what it was saved with."""
     if span.cost is not None or span.pinned is not None or span.unkept:
         return False
-    if span.provider not in ("anthropic", "cohere") or (raw := span.usage_raw) is None:
+    if span.provider not in TELLING or (raw := span.usage_raw) is None:
         return True
     geo = _GEO.search(raw)
     return "billed_units" not in raw and (geo is None or _GEO_FACTORS.get(geo[1]) == 1.0)

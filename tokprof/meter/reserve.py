@@ -110,14 +110,27 @@ class Need:
             return 0
         if self.operation in _NO_TEXT:
             return None
-        places = [self._body, *(held for key in _HOLDERS if isinstance(held := self._body.get(key), dict))]
-        caps = [cap for place in places for key in _CAPS if (cap := _count(place.get(key)))]
+        caps = [cap for place in self._places for key in _CAPS if (cap := _count(place.get(key)))]
         if not caps:
             return None
-        choices = max(_count(place.get(key)) or 1 for place in places for key in _CHOICES)
+        return max(caps) * self.choices
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether the answer is text, and the request sets no limit to it."""
+        return self.answer is None and self.operation not in _NO_TEXT
+
+    @cached_property
+    def choices(self) -> int:
+        """How many answers are asked for."""
+        choices = max(_count(place.get(key)) or 1 for place in self._places for key in _CHOICES)
         prompt = self._body.get("prompt")
         several = isinstance(prompt, list) and bool(prompt) and not isinstance(prompt[0], int)
-        return max(caps) * choices * (len(prompt) if isinstance(prompt, list) and several else 1)
+        return choices * (len(prompt) if isinstance(prompt, list) and several else 1)
+
+    @property
+    def _places(self) -> list[dict[str, Any]]:
+        return [self._body, *(held for key in _HOLDERS if isinstance(held := self._body.get(key), dict))]
 
     def cost(self, tokens_in: int, tokens_out: int) -> float | None:
         """USD of a call of this model with so many tokens, at the dearest; None where no price is known."""

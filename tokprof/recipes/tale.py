@@ -7,6 +7,8 @@ as in their search for the optimal budget, or doubled where the estimate was too
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import math
 import re
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
@@ -18,8 +20,8 @@ from tokprof.analysis import sequential
 from tokprof.analysis.experiments import figures
 from tokprof.profile import profile
 from tokprof.recorder import describe
-from tokprof.search import awaited
 from tokprof.trials.interrupts import Interrupts
+from tokprof.trials.pending import awaited
 from tokprof.trials.trial import Trial, is_async, is_budget, run, run_async
 from tokprof.views.experiment_charts import aligned
 from tokprof.views.markup import unmathed
@@ -91,6 +93,7 @@ class _Plan:
     """What to ask, in which words."""
 
     grade: Callable[..., Any] | None
+    pairs: bool  # whether it takes what is expected, too
     search: bool
     plain: str
     estimate: str
@@ -158,7 +161,8 @@ class _Plan:
         if self.grade is None or trial.status != "ok":
             return math.nan
         try:
-            return float(self.grade(trial.result, asked.expected))
+            given = (trial.result, asked.expected) if self.pairs else (trial.result,)
+            return float(self.grade(*given))
         except Exception as error:
             asked.note = asked.note or f"grade raised {describe(error)}"
             return math.nan
@@ -186,8 +190,8 @@ def tale(
     questions : iterable of str, or of (str, object)
         With the second, what the grader is given beside the answer.
     grade : callable, optional
-        ``grade(answer, expected)``: True or False, or a number of which 1 is right. ``expected`` is the question, where
-        nothing was given with it.
+        ``grade(answer, expected)`` or ``grade(answer)``: True or False, or a number of which 1 is right. ``expected``
+        is the question, where nothing was given with it.
     search : bool
         Whether to go on from the estimate to the smallest budget with which the answer is right; needs `grade`.
     plain, estimate, budgeted : str
@@ -204,8 +208,8 @@ def tale(
     Raises
     ------
     TypeError, ValueError
-        For questions that are none, a prompt without its place for the question or the budget, or `search` without
-        `grade`.
+        Before anything is asked: for an `ask` or `grade` that cannot be called so, questions that are none, a prompt
+        without its place for the question or the budget, or `search` without `grade`.
 
     Examples
     --------
@@ -219,6 +223,8 @@ def tale(
         raise TypeError(f"ask must be a function of a prompt, not {type(ask).__name__}")
     if grade is not None and not callable(grade):
         raise TypeError(f"grade must be a function of an answer, not {type(grade).__name__}")
+    _check_ask(ask, options)
+    pairs = grade is None or _takes_expected(grade)
     if search and grade is None:
         raise ValueError("search needs grade=, to know which answers are right")
     if metric not in METRICS:
@@ -231,10 +237,12 @@ def tale(
         for place in places:
             if place not in text:
                 raise ValueError(f"the prompt {name!r} has no place for the {place[1:-1]}: put {place} into it")
-    plan = _Plan(grade, search, plain, estimate, budgeted, metric)
+    plan = _Plan(grade, pairs, search, plain, estimate, budgeted, metric)
     found = Tale([_asked(each) for each in _each(questions)], plan)
     _last[:] = [found]
-    return awaited(found._run_async(ask, options)) if is_async(ask) else found._run(ask, options)
+    if not is_async(ask):
+        return found._run(ask, options)
+    return awaited(lambda: found._run_async(ask, options), "tale", "tokprof.recipes.tale", "ask")
 
 
 def last_tale() -> Tale | None:
@@ -405,6 +413,33 @@ class Tale:
         if len(self.asked) > _ROWS:
             rows.append([f"… {len(self.asked) - _ROWS:,} more in .df", *[""] * 5])
         return rows
+
+
+def _check_ask(ask: Callable[..., Any], options: dict[str, Any]) -> None:
+    try:
+        signature = inspect.signature(ask)
+    except (TypeError, ValueError):  # a builtin: the first question will tell
+        return
+    try:
+        signature.bind("", **options)
+    except TypeError as error:
+        given = ", ".join(["prompt", *options])
+        raise TypeError(f"ask cannot be called with ({given}): {error}; it takes {signature}") from None
+
+
+def _takes_expected(grade: Callable[..., Any]) -> bool:
+    """Whether a grader takes an answer and what is expected, or the answer alone."""
+    if is_async(grade):
+        raise TypeError("grade must be a plain function; this one is async")
+    try:
+        signature = inspect.signature(grade)
+    except (TypeError, ValueError):
+        return True
+    for given in (("", ""), ("",)):
+        with contextlib.suppress(TypeError):
+            signature.bind(*given)
+            return len(given) == 2
+    raise TypeError(f"grade must take the answer, or the answer and what is expected; it takes {signature}")
 
 
 def _next(steps: Generator[tuple[str, str], Trial, None], trial: Trial | None) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokprof.analysis.experiments import figures
+from tokprof.analysis.experiments import figures, spending
 from tokprof.analysis.tally import Tally
 from tokprof.profile import profile
 from tokprof.recorder import wall_clock
@@ -77,7 +77,7 @@ class Session:
         self._budget: Budget | None = None
         self._tally: Tally | None = None
         self._over = False
-        self._started = self.result.spent
+        self._started = spending(self.result._rows.values())
         self._bounds = _bounds(self.result._rows.values())
         if self.keep or self.total is not None:
             self._whole: Profile | None = profile(self.result.title, live=False, capture=self.capture)
@@ -317,7 +317,7 @@ class Session:
             bound = bound or ("≥" if sums.unknown else "~" if sums.estimated else "")
             cost_bound = cost_bound or ("≥" if sums.unpriced else "")
         else:
-            spent = self.result.spent
+            spent = spending(rows)
             tokens, cost = spent["tokens"], spent["cost"]
             bound, cost_bound = _bounds(rows)
         note = ""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokprof.analysis.experiments import spending
 from tokprof.recorder import warn_once
 from tokprof.views.charts import Chart
 from tokprof.views.experiment_charts import aligned, title_of, writer
@@ -28,13 +29,14 @@ _SCORES = 3
 
 def headline(experiment: Experiment) -> list[str]:
     """``12 points × 3 runs``, what came of them, and what they spent."""
-    spent = experiment.spent
     rows = experiment._rows.values()
+    spent = spending(rows)
     parts = [f"{count(len(experiment._points), 'point')} × {count(experiment._repeats, 'run')}"]
     if (made := len(rows)) < len(experiment._planned):
         parts.append(f"{made:,} of {count(len(experiment._planned), 'run')} made")
-    if failed := sum(row["status"] != "ok" for row in rows):
-        parts.append(f"{failed:,} failed")
+    if experiment.path is not None and (read := sum(bool(row.get("read")) for row in rows)):
+        parts.append(f"{read:,} of {count(made, 'run')} read from {clean(experiment.path.name, 60)}")
+    parts += _ends(row["status"] for row in rows)
     unknown = any(row.get("unknown_calls") for row in rows)
     parts.append(f"{'≥ ' if unknown else ''}{tokens(spent['tokens'])} tokens")
     costs = [row.get("cost") for row in rows]
@@ -43,7 +45,31 @@ def headline(experiment: Experiment) -> list[str]:
     elif rows:
         parts.append("cost unknown")
     parts.append(seconds(experiment._seconds))
+    if other := _others(experiment):
+        parts.append(other)
     return parts
+
+
+def _ends(statuses: Iterable[str]) -> list[str]:
+    """``1 failed``, ``2 stopped``: how the runs ended that did not end well."""
+    number = Counter(statuses)
+    words = {"error": "failed", "stopped": "stopped", "interrupted": "interrupted"}
+    return [f"{number[status]:,} {word}" for status, word in words.items() if number[status]]
+
+
+def _others(experiment: Experiment) -> str:
+    """What runs came to that stand in the file, but are not shown: of other grids, or made again since."""
+    rows = experiment._before
+    if not rows:
+        return ""
+    spent, calling = spending(rows), [row for row in rows if row.get("calls")]
+    known = any(row.get("cost") is not None for row in rows)
+    lacks = any((row.get("cost_coverage") or 0.0) < 1 for row in calling)
+    if known and (spent["cost"] or not lacks):
+        told = f"{'≥ ' if lacks else ''}{usd(spent['cost'])}"
+    else:
+        told = f"{'≥ ' if any(row.get('unknown_calls') for row in rows) else ''}{tokens(spent['tokens'])} tokens"
+    return f"and {told} of {count(len(rows), 'other run')} in the file"
 
 
 def notes(experiment: Experiment) -> list[str]:
@@ -60,7 +86,11 @@ def notes(experiment: Experiment) -> list[str]:
         listed = ", ".join(f"{clean(name, 60)} ({number:,})" for name, number in failures.most_common(4))
         first = next((run for run, row in rows if row["status"] != "ok" and run in experiment._errors), None)
         hint = f": see .exception({first})" if first is not None else ""
-        said.append(f"{count(sum(failures.values()), 'run')} failed, and no part of the means: {listed}{hint}.")
+        ends = _ends(row["status"] for _, row in rows if row["status"] != "ok" and row["error"])
+        top, *more = ends
+        number, word = top.split()
+        what = ", ".join([f"{number} {'run' if number == '1' else 'runs'} {word}", *more])
+        said.append(f"{what}, and no part of the means: {listed}{hint}.")
     if remarks := Counter(row["note"] for _, row in rows if row["status"] == "ok" and row["note"]):
         listed = ", ".join(f"{clean(text, 80)} ({number:,})" for text, number in remarks.most_common(3))
         said.append(f"Not all runs have a score: {listed}.")

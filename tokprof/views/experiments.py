@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tokprof.analysis.experiments import ALIASES, SPENDING, TOKEN_COLUMNS, as_given, front, summary
+from tokprof.analysis.experiments import ALIASES, SPENDING, TOKEN_COLUMNS, as_given, front, spending, summary
 from tokprof.analysis.sequential import ALIKE
 from tokprof.views.best import Best
 from tokprof.views.charts import Chart
@@ -147,12 +147,7 @@ class Experiment:
 
         Runs of earlier attempts that stand in the file are part of it, also where they were made again since.
         """
-        rows = [*self._before, *self._rows.values()]
-        tokens = sum((row.get("total_tokens") or 0) + (row.get("scoring_tokens") or 0) for row in rows)
-        cost = sum((row.get("cost") or 0.0) + (row.get("scoring_cost") or 0.0) for row in rows)
-        calls = sum(row.get("calls") or 0 for row in rows)
-        seconds = sum(row.get("seconds") or 0.0 for row in rows)
-        return {"runs": len(rows), "tokens": tokens, "cost": cost, "calls": calls, "seconds": seconds}
+        return spending([*self._before, *self._rows.values()])
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -214,9 +209,9 @@ class Experiment:
         pandas.DataFrame
             Indexed by the parameters (of several, ``"None"`` stands for None): ``runs``, ``ok``, ``failed``; of each
             score, of cost (USD), tokens by kind, seconds and calls the mean over the runs that ended ``ok``, with
-            ``…_low`` and ``…_high``, a bootstrap interval (NaN below two runs; see `tokprof.analysis.bootstrap`); of a
-            score also ``…_runs``, how many have one; ``cost_coverage``, the least of a run: below 1 the mean cost is a
-            lower bound.
+            ``…_low`` and ``…_high``, a bootstrap interval (NaN below two runs; see `tokprof.analysis.bootstrap`), or
+            Wilson's of a score that is always 0 or 1; of a score also ``…_runs``, how many have one; ``cost_coverage``,
+            the least of a run: below 1 the mean cost is a lower bound.
 
         Raises
         ------

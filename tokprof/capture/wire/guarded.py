@@ -84,29 +84,39 @@ class Guarded:
         self._ticket = ticket = admission.admit(self._recording, self._span, asks)
         if self._need is not None and self._need.whole and not self._need.own:
             ticket.counted = self._need.prompt
+        ticket.choices = self._need.choices if self._need is not None else 1
+        told = dict(zip(map(id, self._guards), asks, strict=True))
+        for guard, _, held, _ in list(ticket.holds):
+            if told[id(guard)].least is not None and guard.terms.assume_output is None:
+                guard.guessed(told[id(guard)], held)
         self.watches = any(each.terms.stop_streams for each in self._guards)
 
     def _ask(self, need: Need, each: Guard) -> Ask:
         if not each.reserves:
             return Ask()
         tokens_in = self._prompt(need, each)
-        tokens_out = 0
+        tokens_out, least = 0, None
         if each.wants_output:
-            seen = each.seen(need.model)
-            largest = max(each.terms.assume_output or 0, seen[1] if seen is not None else 0)
-            tokens_out = largest if need.answer is None else need.answer
+            seen = each.seen(need.model)[1] * need.choices
+            tokens_out = seen if need.answer is None else need.answer
+            if need.unlimited:
+                tokens_out = max(seen, each.guess(need.model) * (1 if each.terms.assume_output else need.choices))
+                least = seen if each.terms.assume_output is None else None
         cost = None
         if each.wants_cost and (cost := need.cost(tokens_in, tokens_out)) is None:
             each.unpriced(need.model)
-        return Ask(0, 0, tokens_in, cost) if need.embeds else Ask(tokens_in, tokens_out, 0, cost)
+        if need.embeds:
+            return Ask(0, 0, tokens_in, cost)
+        if least is None:
+            return Ask(tokens_in, tokens_out, 0, cost)
+        return Ask(tokens_in, tokens_out, 0, cost, (least, need.cost(tokens_in, least) if each.wants_cost else None))
 
     def _prompt(self, need: Need, each: Guard) -> int:
         if not each.wants_input:
             return 0
         counted = need.prompt
         if counted is None:
-            seen = each.seen(need.model)
-            return seen[0] if seen is not None else 0
+            return each.seen(need.model)[0]
         return counted if need.own else math.ceil(counted * each.ratio(need.model))
 
     def feed(self, data: bytes) -> None:
