@@ -45,13 +45,20 @@ class Children:
         What each node is inside of; negative for nothing.
     by : sequence of arrays, shape (nodes,)
         What they are ordered by, of those inside one node; what comes first counts most.
+
+    Attributes
+    ----------
+    some : list of bool
+        Whether there is anything inside each node.
     """
 
     def __init__(self, above: Sequence[int], by: Sequence[Floats] = ()):
         inside = np.array(above, np.intp)
         order = np.lexsort((*by[::-1], inside))
         self._order: list[int] = order.tolist()
-        self._places: list[int] = np.searchsorted(inside[order], np.arange(len(inside) + 1)).tolist()
+        places = np.searchsorted(inside[order], np.arange(len(inside) + 1))
+        self._places: list[int] = places.tolist()
+        self.some: list[bool] = (places[1:] > places[:-1]).tolist()
 
     def of(self, node: int) -> list[int]:
         """Nodes inside a node, not those further in."""
@@ -122,11 +129,7 @@ class _Visit:
     begin: float
     until: float
     inside: list[int]
-    before: int | None
-
-
-_Bare = tuple[int, float, float, int | None, int | None]
-"""A `Stretch` as a plain tuple, which the garbage collector need not look at: there may be hundreds of thousands."""
+    before: int
 
 
 def critical_path(tree: Tree) -> list[Stretch]:
@@ -142,51 +145,53 @@ def critical_path(tree: Tree) -> list[Stretch]:
     list of Stretch
         In order of time, without gaps: together they last as long as the root.
     """
-    return [Stretch(*each) for each in _path(tree)]
+    nodes, start, end, after, before = _path(tree, _times(tree)).tolist()
+    inside = ((None if node < 0 else int(node) for node in each) for each in (after, before))
+    return [Stretch(int(node), *times) for node, *times in zip(nodes, start, end, *inside, strict=True)]
 
 
-def _path(tree: Tree) -> list[_Bare]:
+def _path(tree: Tree, times: _Times) -> Floats:
+    """Give the stretches as columns, shape (5, stretches), with -1 for no node: there may be hundreds of thousands."""
     if not len(tree):
-        return []
-    times = _times(tree)
-    start, end = times.start, times.end
+        return np.zeros((5, 0))
+    start, end, began = times.start, times.end, times.began
     children, ended = Children(times.ended), tree.end.tolist()
-    found: list[_Bare] = []
+    found: list[float] = []
 
-    def visit(node: int, begin: float, until: float, inside: list[int], before: int | None = None) -> _Visit:
+    def visit(node: int, begin: float, until: float, before: int = -1) -> _Visit:
+        inside = children.of(node)
         if len(inside) > 1:
             inside.sort(key=lambda child: (ended[child], -child))
-        return _Visit(node, min(begin, until), until, inside, before)
+        return _Visit(node, begin, until, inside, before)
 
-    path = [visit(0, start[0], end[0], children.of(0))]
+    path = [visit(0, start[0], end[0])]
     while path:
         at = path[-1]
-        child = None
-        while at.inside and child is None:
-            last = at.inside.pop()
-            if start[last] < at.until and at.begin < end[last] <= at.until + TOLERANCE:
-                child = last
-        leave = at.begin if child is None else min(at.until, end[child])
-        if at.until > leave:
-            found.append((at.node, leave, at.until, child, at.before))
-        if child is None:
+        node, begin, until, inside = at.node, at.begin, at.until, at.inside
+        leave, child = begin, -1
+        while inside:
+            last = inside.pop()
+            if start[last] < until and begin < end[last] <= until + TOLERANCE:
+                leave, child = min(until, end[last]), last
+                break
+        if until > leave:
+            found += (node, leave, until, child, at.before)
+        if child < 0:
             path.pop()
-            child, begin = at.node, at.begin
         else:
-            begin = max(at.begin, start[child])
-            if inside := children.of(child):
-                path.append(visit(child, begin, leave, inside))
+            node, begin = child, min(leave, max(begin, start[child]))
+            if children.some[node]:
+                path.append(visit(node, begin, leave))
                 continue
             if leave > begin:
-                found.append((child, begin, leave, None, None))
+                found += (node, begin, leave, -1, -1)
         if path:  # back to where it began
-            around, began = path[-1], times.began[child]
-            if began == around.node:
-                around.until, around.before = min(begin, leave), child
+            around, up = path[-1], began[node]
+            if up == around.node:
+                around.until, around.before = begin, node
             else:
-                inside = children.of(began)
-                path.append(visit(began, max(around.begin, start[began]), min(begin, leave), inside, child))
-    return found[::-1]
+                path.append(visit(up, min(begin, max(around.begin, start[up])), begin, node))
+    return np.array(found).reshape(-1, 5)[::-1].T
 
 
 def slack(tree: Tree) -> Floats:
@@ -202,9 +207,12 @@ def slack(tree: Tree) -> Floats:
     float64 array, shape (nodes,)
         Seconds; 0 on the critical path, infinite where nothing waited for a node, or for what it began.
     """
+    return _slack(tree, _times(tree))
+
+
+def _slack(tree: Tree, times: _Times) -> Floats:
     if not len(tree):
         return np.zeros(0)
-    times = _times(tree)
     left = [0.0] + [float("inf")] * (len(tree) - 1)  # of the end of each node
     later = [float("inf")] * len(tree)  # of its start, for what it began and what went on after it
     ends = np.array(times.end)
@@ -228,30 +236,33 @@ def _share_out(
     start, end = times.start, times.end
     begin, stop, own = start[parent], end[parent], left[parent]
     ends = [end[child] for child in inner]
-    last = next((end[child] for child in reversed(inner) if start[child] < stop and end[child] > begin), begin)
-    least, at = float("inf"), 0  # of those that begin late enough: when they would have to wait for it, and their slack
+    last = begin
     for child in reversed(inner):
-        while at < len(begun) and start[begun[at]] >= end[child] - TOLERANCE:
+        if start[child] < stop and end[child] > begin:
+            last = end[child]
+            break
+    least, at = float("inf"), 0  # of those that begin late enough: when they would have to wait for it, and their slack
+    place = len(inner) - 1  # of the last that had ended when they began
+    for child in reversed(inner):
+        ended = end[child]
+        while at < len(begun) and start[begun[at]] >= ended - TOLERANCE:
             waits = begun[at]
             if waits == child or start[waits] <= start[child]:  # of no length, at the same time
                 break
-            held = _held_until(start[waits], begin, inner, ends, start)
-            least = min(least, held + min(left[waits], later[waits]))
+            while place >= 0 and ends[place] > start[waits] + TOLERANCE:
+                place -= 1
+            held = place
+            while held >= 0 and start[inner[held]] >= start[waits]:
+                held -= 1
+            until = max(begin, ends[held]) if held >= 0 else begin  # with none, from the start of what is around it
+            least = min(least, until + min(left[waits], later[waits]))
             at += 1
-        if start[child] < stop and end[child] > begin:
-            left[child] = max(0.0, min(least - end[child], last - end[child] + own))
+        if start[child] < stop and ended > begin:
+            found = left[child] = max(0.0, min(least - ended, last - ended + own))
             around = times.began[child]
-            while around != parent and later[around] > left[child]:
-                later[around] = left[child]
+            while around != parent and later[around] > found:
+                later[around] = found
                 around = times.began[around]
-
-
-def _held_until(start: float, begin: float, by_end: list[int], ends: list[float], starts: list[float]) -> float:
-    """When the last of some nodes ended that had ended at a start; the start of what is around, if there is none."""
-    place = bisect_right(ends, start + TOLERANCE) - 1
-    while place >= 0 and starts[by_end[place]] >= start:
-        place -= 1
-    return max(begin, ends[place]) if place >= 0 else begin
 
 
 def heaviest(tree: Tree, metric: str) -> list[int]:
@@ -351,16 +362,17 @@ def path_frame(table: Table, tree: Tree, metric: str = "time") -> pd.DataFrame:
     if metric not in WEIGHTS:
         raise ValueError(f"{metric!r} is no metric of the critical path; known: {', '.join(WEIGHTS)}")
     if metric == "time":
-        path = _path(tree)
+        path = _path(tree, _times(tree))
     else:
-        weights, start, end = _weights(tree, metric).tolist(), tree.start.tolist(), tree.end.tolist()
-        chain = [node for node in heaviest(tree, metric) if weights[node] > 0]
-        path = [
-            (node, start[node], end[node], None, None) for node in sorted(chain, key=lambda node: (start[node], node))
-        ]
-    nodes, rows = [node for node, *_ in path], tree.first_rows()
-    at = np.array(nodes, np.intp)
-    begin, until = (np.array([stretch[side] for stretch in path], np.float64) for side in (1, 2))
+        weights = _weights(tree, metric)
+        chain = np.array(heaviest(tree, metric), np.intp)
+        chain = chain[weights[chain] > 0]
+        chain = chain[np.lexsort((chain, tree.start[chain]))]
+        none = np.full(len(chain), -1.0)
+        path = np.array((chain, tree.start[chain], tree.end[chain], none, none))
+    begin, until = path[1], path[2]
+    at, after, before = path[[0, 3, 4]].astype(np.intp)
+    rows = np.array(tree.first_rows(), np.intp)
     unknown = [tree.own_evidence.nothing(column)[at] for column in (TOKENS, COST)]
     tokens = np.where(unknown[0], 0, tree.own[at][:, SPENT].sum(axis=1)).round().astype(np.int64)
     cost = np.where(unknown[1], np.nan, tree.own[at, COST])
@@ -368,15 +380,13 @@ def path_frame(table: Table, tree: Tree, metric: str = "time") -> pd.DataFrame:
     first[at[::-1]] = np.arange(len(at))[::-1]
     again = first[at] < np.arange(len(at))
     tokens[again], cost[again], unknown[0][again] = 0, 0.0, False
-    ids = table.frame(["span_id"])["span_id"].tolist()
-    children = Children(tree.parent)
-    named: list[tuple[str, str]] = []
-    for node, _, _, after, before in path:
-        if after is None and before is None:
-            call = rows[node] >= 0 and table.spans[rows[node]].source is not None
-            named.append(("call" if call else "step", ""))
-        else:
-            named.append(_gap(table, tree, rows, children, after, before))
+    ids = np.array([*table.frame(["span_id"])["span_id"], None], object)
+    calls = np.array([*(span.source is not None for span in table.spans), False], np.bool_)
+    what, note = np.where(calls[rows[at]], "call", "step").astype(object), np.full(len(at), "", object)
+    gaps = _Gaps(table, tree, rows.tolist())
+    for place in np.flatnonzero((after >= 0) | (before >= 0)).tolist():
+        what[place], note[place] = gaps.between(int(after[place]), int(before[place]))
+    nodes = at.tolist()
     frame = pd.DataFrame(
         {
             "start_s": begin,
@@ -385,12 +395,12 @@ def path_frame(table: Table, tree: Tree, metric: str = "time") -> pd.DataFrame:
             "tokens": pd.arrays.IntegerArray(tokens, unknown[0]),
             "cost": cost,
             "share": np.nan,
-            "span_id": [ids[rows[node]] if rows[node] >= 0 else None for node in nodes],
+            "span_id": ids[rows[at]].tolist(),
             "name": encodable(tree.name[node] for node in nodes),
             "kind": [tree.kind[node] for node in nodes],
             "where": encodable(tree.where[node] for node in nodes),
-            "what": [what for what, _ in named],
-            "note": encodable(note for _, note in named),
+            "what": what.tolist(),
+            "note": encodable(note.tolist()),
         }
     )
     sums = {name: float(frame[name].sum()) for name in ("seconds", "tokens", "cost")}
@@ -413,9 +423,10 @@ def slack_frame(table: Table, tree: Tree) -> pd.DataFrame:
     """
     import pandas as pd
 
-    left = slack(tree)
-    on = np.zeros(len(tree), np.bool_)
-    for node, *_ in _path(tree):
+    times = _times(tree)
+    left = _slack(tree, times)
+    on = [False] * len(tree)
+    for node in _path(tree, times)[0].astype(np.intp).tolist():
         while node >= 0 and not on[node]:
             on[node] = True
             node = tree.parent[node]
@@ -431,23 +442,29 @@ def slack_frame(table: Table, tree: Tree) -> pd.DataFrame:
             "start_s": tree.start[nodes],
             "duration_s": (tree.end - tree.start)[nodes],
             "slack_s": left[nodes],
-            "critical": on[nodes],
+            "critical": np.array(on)[nodes],
         }
     )
 
 
-def _gap(
-    table: Table, tree: Tree, rows: list[int], children: Children, after: int | None, before: int | None
-) -> tuple[str, str]:
-    """What a stretch between two nodes is, and between what it lies."""
-    if after is None or before is None:
-        return "gap", f"before {tree.name[before]}" if before is not None else f"after {tree.name[after or 0]}"
-    first, last = before, after
-    while rows[first] < 0 and children.of(first):  # functions have no outcome of their own
-        first = min(children.of(first), key=lambda child: (tree.start[child], child))
-    while rows[last] < 0 and children.of(last):
-        last = max(children.of(last), key=lambda child: (tree.end[child], child))
-    attempt = table.spans[rows[first]].attempt or 1 if rows[first] >= 0 else 1
-    if attempt > 1 and tree.failed[last]:
-        return "wait", f"before attempt {attempt} of {tree.name[first]}"
-    return "gap", f"between {tree.name[after]} and {tree.name[before]}"
+class _Gaps:
+    """What the stretches are that lie before, between and after what is inside a node."""
+
+    def __init__(self, table: Table, tree: Tree, rows: list[int]):
+        self._table, self._tree, self._rows = table, tree, rows
+        self._children = Children(tree.parent)
+
+    def between(self, after: int, before: int) -> tuple[str, str]:
+        """Give ``gap`` or ``wait``, and between what it lies; either may be -1."""
+        tree, rows, inside = self._tree, self._rows, self._children.of
+        if after < 0 or before < 0:
+            return "gap", f"before {tree.name[before]}" if after < 0 else f"after {tree.name[after]}"
+        first, last = before, after
+        while rows[first] < 0 and inside(first):  # functions have no outcome of their own
+            first = min(inside(first), key=lambda child: (tree.start[child], child))
+        while rows[last] < 0 and inside(last):
+            last = max(inside(last), key=lambda child: (tree.end[child], child))
+        attempt = self._table.spans[rows[first]].attempt or 1 if rows[first] >= 0 else 1
+        if attempt > 1 and tree.failed[last]:
+            return "wait", f"before attempt {attempt} of {tree.name[first]}"
+        return "gap", f"between {tree.name[after]} and {tree.name[before]}"
