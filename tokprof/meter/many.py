@@ -20,6 +20,9 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 _COLUMNS = {name: column for column, name in enumerate(Usage.__slots__)}
 _alike = attrgetter("model", "request_model", "provider", "service_tier", "host", "kind", "unkept")
 _MODALITIES = [column for name, column in _COLUMNS.items() if "audio" in name or "image" in name]
+FEW = 16
+"""Calls alike, below which they are priced sooner one by one."""
+
 _EXACT = 2.0**53  # from here on, not every whole number is a float
 
 
@@ -55,7 +58,10 @@ def prices(spans: Sequence[Span], tokens: Floats) -> tuple[Floats, list[str | No
         if first.unkept or first.provider in TELLING:
             plain = [row for row in rows if ordinary(spans[row])]
             alone += {*rows}.difference(plain)
-        for bands, source, among in _tariffs(spans, plain) if plain else ():
+        if len(plain) < FEW:
+            alone += plain
+            continue
+        for bands, source, among in _tariffs(spans, plain):
             parts, odd = _parts(bands, first.kind in SINGLE, tokens[among])
             costs[among] = parts
             sources[among] = np.where(np.isnan(parts[:, 0]), "missing", source)
