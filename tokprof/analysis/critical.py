@@ -244,20 +244,21 @@ def _share_out(
     least, at = float("inf"), 0  # of those that begin late enough: when they would have to wait for it, and their slack
     place = len(inner) - 1  # of the last that had ended when they began
     for child in reversed(inner):
-        ended = end[child]
-        while at < len(begun) and start[begun[at]] >= ended - TOLERANCE:
+        began, ended = start[child], end[child]
+        while at < len(begun):
             waits = begun[at]
-            if waits == child or start[waits] <= start[child]:  # of no length, at the same time
+            when = start[waits]
+            if when < ended - TOLERANCE or when <= began or waits == child:  # the last: of no length, at the same time
                 break
-            while place >= 0 and ends[place] > start[waits] + TOLERANCE:
+            while place >= 0 and ends[place] > when + TOLERANCE:
                 place -= 1
             held = place
-            while held >= 0 and start[inner[held]] >= start[waits]:
+            while held >= 0 and start[inner[held]] >= when:
                 held -= 1
             until = max(begin, ends[held]) if held >= 0 else begin  # with none, from the start of what is around it
             least = min(least, until + min(left[waits], later[waits]))
             at += 1
-        if start[child] < stop and ended > begin:
+        if began < stop and ended > begin:
             found = left[child] = max(0.0, min(least - ended, last - ended + own))
             around = times.began[child]
             while around != parent and later[around] > found:
