@@ -143,7 +143,7 @@ def test_without_do_there_is_one_warning_at_the_users_line(ask: Callable[..., An
     with pytest.warns(AlertWarning, match="tokprof alert: calls >= 1: calls 1 at") as told:
         with tokprof.profile(), tokprof.alert("calls >= 1"):
             ask(), ask()
-    assert len(told) == 1 and told[0].filename == __file__
+    assert [each.filename for each in told if each.category is AlertWarning] == [__file__]
 
 
 def test_warnings_that_are_errors_do_not_break_the_program(
@@ -166,7 +166,9 @@ def test_what_do_and_when_raise_is_told_once(ask: Callable[..., Any], what: str)
         with tokprof.profile() as prof, tokprof.alert(*given, cooldown=0, name="mine"):
             for _ in range(4):
                 assert ask().choices[0].message.content
-    assert len(told) == 1 and prof.totals.calls == 4
+    # of these alone: garbage of other tests, collected now, may warn of its own
+    ours = [each for each in told if "ZeroDivisionError" in str(each.message)]
+    assert len(ours) == 1 and prof.totals.calls == 4
 
 
 def test_it_is_raised_again_only_when_it_was_false_in_between(clock: Any) -> None:
