@@ -247,16 +247,17 @@ def test_levels_count_what_runs_in_every_second(graph: tuple[int, Steps]) -> Non
     found = levels(made)
     depths = made.depths()
     spans = [(span.opened // SECOND, (span.closed or 0) // SECOND) for span in made.spans]
+    seconds = range(max(end for _, end in spans) + 1)
     for depth, row in found.iterrows():
         mine = [times for times, each in zip(spans, depths.tolist(), strict=True) if each == depth]
-        running = [sum(begin <= second < end for begin, end in mine) for second in range(60)]
+        running = [sum(begin <= second < end for begin, end in mine) for second in seconds]
         assert row.spans == len(mine)
         assert row.peak == max(running)
         assert row.busy_s == pytest.approx(sum(count > 0 for count in running))
         assert row.duration_s == pytest.approx(sum(running))
     kept = books(made)  # a step that sums up what is below it is no call
     calls = [times for times, counts in zip(spans, kept.call.tolist(), strict=True) if counts]
-    running = [sum(begin <= second < end for begin, end in calls) for second in range(60)]
+    running = [sum(begin <= second < end for begin, end in calls) for second in seconds]
     assert found.attrs["peak_calls"] == max(running)
     assert found.calls.sum() == len(calls)
     assert found.tokens.sum() == kept.used[:, SPENT].sum()
